@@ -1,0 +1,23 @@
+"""Traces of real waits, replay through the real engine, and the figures it answers to."""
+
+from ._ladders import LadderShape, best_ladder, ladder_grid
+from ._replay import POLICIES, ReplayedTurn, benchmark_config, replay, write_jsonl
+from ._score import Score, score
+from ._trace import BUNDLED, TraceTurn, bundled_trace, read_trace
+
+__all__ = [
+    "BUNDLED",
+    "POLICIES",
+    "LadderShape",
+    "ReplayedTurn",
+    "Score",
+    "TraceTurn",
+    "benchmark_config",
+    "best_ladder",
+    "bundled_trace",
+    "ladder_grid",
+    "read_trace",
+    "replay",
+    "score",
+    "write_jsonl",
+]

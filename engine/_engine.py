@@ -1,0 +1,55 @@
+"""What all sessions of a manager share."""
+
+from dataclasses import dataclass, field
+
+from ..fillers import Clip, ClipBank, Config
+from ._clock import Clock
+from ._work import Work
+from .planning import Ladder, Policy, playable_clips
+from .prediction import LatencyPredictor
+
+
+@dataclass(slots=True)
+class Engine:
+    """The parts of one manager."""
+
+    config: Config
+    clock: Clock
+    bank: ClipBank
+    predictor: LatencyPredictor
+    policy: Policy
+    work: Work
+    fallback: Ladder
+    """Armed at once where the policy's plan is not ready."""
+    counters: dict[str, int] = field(default_factory=dict)
+    _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
+
+    def count(self, name: str) -> None:
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def clips(
+        self,
+        rate: int,
+        *,
+        language: str,
+        voice: str | None,
+        agent: str | None,
+        tool: str | None,
+        tool_runs: bool,
+    ) -> tuple[Clip, ...]:
+        """Return what may be played in such a turn; asked again, the same tuple."""
+        key = (rate, language, voice, agent, tool, tool_runs)
+        found = self._playable.get(key)
+        if found is None:
+            if len(self._playable) > 1024:
+                self._playable.clear()
+            override = self.config.override(agent, tool)
+            found = self._playable[key] = playable_clips(
+                self.bank.clips(rate),
+                self.config,
+                override,
+                language=language,
+                voice=voice,
+                tool_runs=tool_runs,
+            )
+        return found

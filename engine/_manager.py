@@ -1,0 +1,186 @@
+"""The manager: one per process, shared by its sessions."""
+
+import itertools
+import logging
+import random
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
+from ._clock import Clock, MonotonicClock, VirtualClock
+from ._engine import Engine
+from ._session import Session
+from ._work import InlineWork, ServiceThread
+from .outputs import DeviceOutput, FileOutput, Output, SilentOutput
+from .planning import Ladder, NoFillers, Planner, Policy
+from .prediction import LatencyPredictor
+
+logger = logging.getLogger("stopgap")
+
+
+class FillerManager:
+    """Holds what all conversations of a process share: configuration, clips, predictor, clock, service thread.
+
+    Args:
+        config: A `Config`; None: the defaults.
+        clock: None: real time. With a `VirtualClock` nothing runs in the background: time passes when the
+            clock is moved, and everything is done within the calls.
+        bank: Ready clips; None: the configuration's packs are loaded.
+        predictor: A predictor that has learned already; None: a new one.
+
+    Raises:
+        ConfigError: if the configuration names a phrase that no clip has.
+        PackError: if a pack cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        bank: ClipBank | None = None,
+        predictor: LatencyPredictor | None = None,
+    ) -> None:
+        config = config if config is not None else Config()
+        bank = bank if bank is not None else ClipBank(config.packs)
+        _check_phrases(config, bank)
+        clock = clock if clock is not None else MonotonicClock()
+        predictor = predictor if predictor is not None else LatencyPredictor(config)
+        self._engine = Engine(
+            config=config,
+            clock=clock,
+            bank=bank,
+            predictor=predictor,
+            policy=_policy(config, predictor),
+            work=InlineWork() if isinstance(clock, VirtualClock) else ServiceThread(),
+            fallback=Ladder(config),
+        )
+        self._ids = itertools.count(1)
+        self._sessions: list[Session] = []
+        self._warned = False
+
+    @classmethod
+    def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> Self:
+        """Make a manager from a TOML file, a mapping, or (None) the defaults.
+
+        Raises:
+            ConfigError: naming the key and what to write instead.
+        """
+        return cls(load_config(source), clock=clock)
+
+    @property
+    def config(self) -> Config:
+        return self._engine.config
+
+    @property
+    def clock(self) -> Clock:
+        return self._engine.clock
+
+    @property
+    def bank(self) -> ClipBank:
+        return self._engine.bank
+
+    @property
+    def predictor(self) -> LatencyPredictor:
+        return self._engine.predictor
+
+    def session(
+        self,
+        output: Output | None = None,
+        *,
+        id: str | None = None,
+        language: str | None = None,
+        voice: str | None = None,
+    ) -> Session:
+        """Open a conversation.
+
+        Args:
+            output: Where it sounds; None: the configured file or device. Where no device is named and none can be
+                opened, the session is silent, with one logged warning.
+            id: Name in records; None: counted.
+            language: BCP 47 tag; None: the configuration's.
+            voice: Voice of the clips; None: the configuration's.
+
+        Raises:
+            OutputError: if *output*, or the file or device that the configuration names, cannot be opened.
+        """
+        config = self._engine.config
+        number = next(self._ids)
+        name = id or f"session-{number}"
+        seed = random.randrange(1 << 32) if config.seed is None else config.seed ^ zlib.crc32(name.encode())
+        chosen = output if output is not None else self._default_output()
+        session = self._open(chosen, name, language or config.language, voice or config.voice, seed, output is None)
+        self._sessions = [s for s in self._sessions if not s.closed]
+        self._sessions.append(session)
+        self._engine.work.watch(session)
+        return session
+
+    def statistics(self) -> dict[str, float]:
+        """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions."""
+        return {**self._engine.counters, "clip_bytes": self._engine.bank.nbytes}
+
+    def close(self) -> None:
+        """Close all sessions and end the service thread."""
+        for session in self._sessions:
+            session.close()
+        self._engine.work.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _default_output(self) -> Output:
+        settings = self._engine.config.output
+        if settings.file is not None:
+            return FileOutput(settings.file, settings.rate)
+        try:
+            return DeviceOutput(settings.device, rate=settings.rate, block_frames=settings.block_frames)
+        except OutputError as exc:
+            if settings.device is not None:
+                raise
+            return self._silent(exc)
+
+    def _open(
+        self, output: Output, name: str, language: str, voice: str | None, seed: int, by_default: bool
+    ) -> Session:
+        session = Session(self._engine, output, id=name, language=language, voice=voice, seed=seed)
+        try:
+            output.start(session.source, self._engine.clock)
+        except OutputError as exc:
+            if not by_default or self._engine.config.output.device is not None:
+                raise
+            return self._open(self._silent(exc), name, language, voice, seed, False)
+        return session
+
+    def _silent(self, cause: OutputError) -> SilentOutput:
+        self._engine.count("silent_sessions")
+        if not self._warned:
+            self._warned = True
+            logger.warning("no sound: %s; turns go on without it", cause)
+        return SilentOutput(self._engine.config.output.rate)
+
+
+def _policy(config: Config, predictor: LatencyPredictor) -> Policy:
+    if config.mode == "none":
+        return NoFillers()
+    return Ladder(config) if config.mode == "ladder" else Planner(config, predictor)
+
+
+def _check_phrases(config: Config, bank: ClipBank) -> None:
+    """Raise `ConfigError` for a phrase in the configuration that no clip has."""
+    wanted: list[tuple[str, tuple[str, ...] | None]] = []
+    wanted += [(f"agents.{name}.phrases", override.phrases) for name, override in config.agents.items()]
+    wanted += [(f"tools.{name}.phrases", override.phrases) for name, override in config.tools.items()]
+    wanted += [(f"ladder[{place}].phrases", step.phrases) for place, step in enumerate(config.ladder)]
+    for where, phrases in wanted:
+        for place, phrase in enumerate(phrases or ()):
+            if not matching_phrases(bank.originals, (phrase,)):
+                raise ConfigError(
+                    f"{where}[{place}] = {phrase!r} is the text or id of no clip in {', '.join(config.packs)}; "
+                    "see `stopgap pack list`, or add a clip"
+                )

@@ -1,0 +1,69 @@
+"""Reply audio at the border: checked, converted, resampled."""
+
+from typing import Any
+
+import numpy as np
+import soxr
+
+from ..fillers import Samples, UsageError
+
+
+class ReplyInput:
+    """Turns what an agent's TTS delivers into the session's samples.
+
+    Args:
+        rate: Hz of the session.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._resampler: Any = None
+        self._resampled_rate = 0
+
+    def convert(self, audio: Any, rate: int | None) -> Samples:
+        """Return *audio* as mono float32 at the session's rate; always a copy.
+
+        Args:
+            audio: float32 or int16 samples, shape (frames,) or (frames, 1); or bytes of 16-bit little-endian PCM.
+            rate: Hz of *audio*; None: the session's.
+
+        Raises:
+            UsageError: for another dtype or shape, NaN, or a rate that cannot be.
+        """
+        samples = _checked(audio)
+        if rate is None or rate == self._rate:
+            return samples
+        if not isinstance(rate, int) or not 4_000 <= rate <= 384_000:
+            raise UsageError(f"reply rate {rate!r} is not possible; give whole Hz between 4000 and 384000")
+        if self._resampler is None or rate != self._resampled_rate:
+            self._resampler = soxr.ResampleStream(rate, self._rate, 1, dtype="float32", quality="HQ")
+            self._resampled_rate = rate
+        return np.asarray(self._resampler.resample_chunk(samples), np.float32)
+
+    def finish(self) -> Samples:
+        """Return what the resampler still holds."""
+        if self._resampler is None:
+            return np.zeros(0, np.float32)
+        rest = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        self._resampler = None
+        return np.asarray(rest, np.float32)
+
+
+def _checked(audio: Any) -> Samples:
+    if isinstance(audio, bytes | bytearray | memoryview):
+        if len(audio) % 2:
+            raise UsageError(f"reply audio has {len(audio)} bytes, which is no whole number of 16-bit samples")
+        audio = np.frombuffer(audio, "<i2")
+    if not isinstance(audio, np.ndarray):
+        raise UsageError(f"reply audio must be a numpy array or bytes of 16-bit PCM, not {type(audio).__name__}")
+    if audio.ndim == 2 and audio.shape[1] == 1:
+        audio = audio[:, 0]
+    if audio.ndim != 1:
+        raise UsageError(f"reply audio must have the shape (frames,), not {audio.shape}; mix it down to mono")
+    if audio.dtype == np.int16:
+        return np.asarray(audio / np.float32(32768.0), np.float32)
+    if audio.dtype != np.float32:
+        raise UsageError(f"reply audio must be float32 or int16, not {audio.dtype}; use .astype(numpy.float32)")
+    if not np.isfinite(audio).all():
+        raise UsageError("reply audio holds NaN or infinite samples; check what the TTS delivers")
+    return np.array(audio, np.float32)

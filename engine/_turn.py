@@ -1,0 +1,387 @@
+"""A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..fillers import Clip, Kind
+from ._engine import Engine
+from .mixer import Heard, MixerEvent, Stop, Tell
+from .planning import CastCue, PlannedCue, Situation, cast
+from .prediction import WaitDistribution
+from .turns import (
+    ANNOUNCING,
+    MilestoneRecord,
+    Outcome,
+    PredictionRecord,
+    SoundRecord,
+    TurnRecord,
+    TurnState,
+    WaitRecord,
+)
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+logger = logging.getLogger("stopgap")
+
+LIKELY = 0.5
+"""A filler makes way at its next cut mark if the announced reply comes before its end with this probability."""
+
+
+@dataclass(slots=True)
+class _Played:
+    """A filler of this turn that has started."""
+
+    cue: CastCue
+    requested_at: float
+    start_at: float
+    end_at: float | None = None
+    cut: bool = False
+
+
+class Turn:
+    """From the end of the user's speech to the end of the agent's answer. Made by `Session.begin`.
+
+    Calls out of order never raise: a milestone after the reply, or a second `finish`, is noted in the record and
+    changes nothing; audio written after `finish` is still played; audio written after `cancel` or `retract`, or
+    once a newer turn has begun, is refused, and the record says so.
+    """
+
+    def __init__(
+        self,
+        session: "Session",
+        engine: Engine,
+        *,
+        number: int,
+        id: str,
+        began_at: float,
+        speech_ended_at: float,
+        agent: str | None,
+        language: str,
+        voice: str | None,
+        tentative: bool,
+    ) -> None:
+        self.id = id
+        self.number = number
+        self._session = session
+        self._engine = engine
+        self._language = language
+        self._voice = voice
+        self._began_at = began_at
+        self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
+        self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
+        self._armed: dict[int, CastCue] = {}
+        self._played: dict[int, _Played] = {}
+        self._reply = session.reply_input()
+        self._outcome: Outcome = "waiting"
+        self._cancel_reason: str | None = None
+        self._ended_at: float | None = None
+        self._plans = 0
+
+    # News -------------------------------------------------------------------------------------------------------
+
+    def milestone(self, name: str, *, tool: str | None = None, at: float | None = None) -> None:
+        """Tell news of the pending reply; the rest of the cue sheet is planned again.
+
+        Args:
+            name: One of ``speech_ended turn_committed transcript_final llm_started first_token tool_started
+                tool_ended tts_started``.
+            tool: The tool's name, with ``tool_started`` and ``tool_ended``.
+            at: s on the manager's clock; None: now.
+
+        Raises:
+            UsageError: if *name* is none of these.
+        """
+        with self._session.lock:
+            now = self._session.sync()
+            if self._state.milestone(name, now if at is None else at, tool):
+                if name in ANNOUNCING:
+                    self._make_way()
+                self.plan()
+
+    def commit(self) -> None:
+        """Confirm a tentative end of speech."""
+        with self._session.lock:
+            now = self._session.sync()
+            if self._state.status != "tentative":
+                self._state.notes.append("commit of a turn that was not tentative: ignored")
+                return
+            self._state.status = "waiting"
+            self._state.milestone("turn_committed", now)
+            self.plan(first=True)
+
+    def retract(self) -> None:
+        """Take the end of speech back: the user went on. Sound fades; the turn teaches nothing."""
+        self._stop("retracted", None)
+
+    def wait_again(self) -> None:
+        """The reply written so far was a preamble: a further wait begins when it has been heard.
+
+        Call it after the preamble's last `write`, for example while a slow tool runs on.
+        """
+        with self._session.lock:
+            now = self._session.sync()
+            if self._state.status != "replying":
+                self._state.notes.append("wait_again without a reply: ignored")
+                return
+            self._session.speak(self, self._reply.finish())
+            self._session.post(Tell("end_reply"))
+            self._state.wait_again(self._session.reply_ends_at(now))
+            self.plan(first=True)
+
+    # The reply --------------------------------------------------------------------------------------------------
+
+    def write(self, audio: Any, rate: int | None = None) -> int:
+        """Play the next piece of the reply. The first one disarms the cue sheet and starts the handoff.
+
+        Args:
+            audio: Mono float32 or int16 samples, shape (frames,), or bytes of 16-bit little-endian PCM. Copied.
+            rate: Hz of *audio*, resampled if it is not the session's; None: the session's.
+
+        Returns:
+            Frames of reply queued, at the session's rate.
+
+        Raises:
+            UsageError: if *audio* is not that; nothing of it is played then.
+        """
+        samples = self._reply.convert(audio, rate)
+        with self._session.lock:
+            now = self._session.sync()
+            if self._outcome in ("cancelled", "retracted") or self._session.turn is not self:
+                self._state.notes.append(f"{len(samples)} frames of reply written after the turn was over: refused")
+                self._engine.count("reply_refused")
+                return 0
+            if self._state.status == "ended":
+                self._state.notes.append("reply written after finish: played")
+                queued = self._session.speak(self, samples)
+                self._session.post(Tell("end_reply"))
+                return queued
+            self._state.reply_available(now)
+            return self._session.speak(self, samples)
+
+    async def write_async(self, audio: Any, rate: int | None = None) -> int:
+        """Like `write`, then wait while more than 2 s of reply are queued."""
+        queued = self.write(audio, rate)
+        await self._session.until_drained()
+        return queued
+
+    def finish(self) -> None:
+        """The reply is complete (or there will be none). What is queued plays on; the turn is learned from."""
+        with self._session.lock:
+            now = self._session.sync()
+            if self._state.status == "ended":
+                self._state.notes.append("a second finish: ignored")
+                return
+            if self._state.status == "replying":
+                self._session.speak(self, self._reply.finish())
+                self._session.post(Tell("end_reply"))
+            else:
+                self._session.post(Tell("disarm"))
+                self._session.post(Tell("release"))
+            self._close("replied", now, cut_off_at=None)
+
+    def cancel(self, reason: str = "cancelled") -> str:
+        """End the turn early (barge-in, hang-up): everything fades within 20 ms, the rest of the reply is dropped.
+
+        Returns:
+            What was heard of the fillers' text.
+        """
+        self._stop("cancelled", reason)
+        return " ".join(sound.text for sound in self.record.sounds if sound.text)
+
+    @property
+    def pending(self) -> bool:
+        """Whether the turn is still open."""
+        return self._state.status != "ended"
+
+    @property
+    def record(self) -> TurnRecord:
+        """The turn as heard up to now."""
+        with self._session.lock:
+            self._session.sync()
+            return self._record()
+
+    # What the session tells -------------------------------------------------------------------------------------
+
+    def plan(self, first: bool = False) -> None:
+        """Arm the cue sheet for what is known now. Never waits for planning (unless work is done inline)."""
+        if not self._state.open:
+            return
+        origin = max(self._engine.clock.now(), self._state.wait.began_at)
+        situation = self._situation(origin, first)
+        self._plans += 1
+        number = self._plans
+        work, policy = self._engine.work, self._engine.policy
+        ready = None if work.inline else policy.ready(situation)
+        if work.inline:
+            self._arm(policy.plan(situation), situation, origin)
+            return
+        sheet = self._engine.fallback.plan(situation) if ready is None else ready.cues
+        self._arm(sheet, situation, origin)
+        if ready is None or ready.stale:
+            work.submit(lambda: self._plan_again(situation, number))
+
+    def on_sound(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
+        """Take in what happened to a filler of this turn; return its clip."""
+        cue = event.cue or 0
+        if event.what is Heard.STARTED:
+            self._played[cue] = _Played(self._armed.pop(cue), requested_at, at)
+            return self._played[cue].cue.clip
+        if event.what is Heard.ENDED:
+            played = self._played[cue]
+            played.end_at, played.cut = at, event.cut
+        return None
+
+    def reply_heard(self, at: float) -> None:
+        for wait in self._state.waits:
+            if wait.available_at is not None and wait.heard_at is None:
+                wait.heard_at = at
+
+    # Planning ---------------------------------------------------------------------------------------------------
+
+    def _plan_again(self, situation: Situation, number: int) -> None:
+        """Plan off the caller's path, and arm the result if nothing has changed meanwhile."""
+        self._engine.policy.plan(situation)
+        with self._session.lock:
+            now = self._session.sync()
+            if self._plans == number and self._state.open and self._session.held_since is None:
+                origin = max(now, self._state.wait.began_at)
+                situation = self._situation(origin, False)
+                self._arm(self._engine.policy.plan(situation), situation, origin)
+
+    def _arm(self, sheet: tuple[PlannedCue, ...], situation: Situation, origin: float) -> None:
+        said = self._count(Kind.PROGRESS)
+        cues = cast(sheet, situation, self._session.selector, self._engine.config, said)
+        self._session.forget(self._armed)
+        self._armed = self._session.arm(self, cues, origin, origin + situation.horizon_s)
+
+    def _make_way(self) -> None:
+        """The reply is announced: end a spoken filler at its next mark if the reply will likely come before its end."""
+        sounding = [p for p in self._played.values() if p.end_at is None and p.cue.clip.kind.spoken]
+        if not sounding:
+            return
+        left = max(p.start_at + p.cue.clip.duration_s for p in sounding) - self._engine.clock.now()
+        latest = self._state.latest
+        rest = self._engine.predictor.predict(latest.name, latest.context)
+        if 1.0 - float(rest.survival(max(left, 0.0))) >= LIKELY:
+            self._session.post(Tell("release"))
+
+    def _situation(self, origin: float, first: bool) -> Situation:
+        state, config, session = self._state, self._engine.config, self._session
+        context = state.context
+        tool_at = state.tool_started_at
+        latest = state.latest
+        spoken = [p for p in self._played.values() if p.cue.clip.kind.spoken]
+        sounding = [p.start_at + p.cue.clip.duration_s - origin for p in spoken if p.end_at is None]
+        wait_age = origin - state.wait.began_at
+        last_end = max((p.end_at for p in spoken if p.end_at is not None), default=-math.inf)
+        quiet_from = max(last_end, state.wait.began_at)
+        clips = self._engine.clips(
+            session.rate, language=self._language, voice=self._voice,
+            agent=context.agent, tool=context.tool, tool_runs=tool_at is not None,
+        )  # fmt: skip
+        if state.status == "tentative":
+            clips = tuple(clip for clip in clips if clip.kind in config.tentative_kinds)
+        sounds_on = max(sounding, default=0.0)
+        return Situation(
+            context=context,
+            milestone=latest.name,
+            milestone_age_s=max(0.0, origin - latest.at),
+            wait_age_s=wait_age,
+            tool_age_s=None if tool_at is None else origin - tool_at,
+            clips=clips,
+            override=config.override(context.agent, context.tool),
+            spoken=len(spoken),
+            spoken_left=session.conversation.left(origin, config.limits, len(spoken)),
+            recent=session.conversation.recent(origin, self.number),
+            silent_s=0.0 if sounding else self._silence(quiet_from, origin),
+            sounding_s=max(sounds_on, 0.0),
+            since_spoken_s=0.0 if sounding else origin - last_end,
+            bed=any(p.end_at is None and p.cue.clip.loops for p in self._played.values()),
+            progress_said=self._count(Kind.PROGRESS) > 0,
+            horizon_s=config.limits.max_wait_s - wait_age,
+            first=first,
+        )
+
+    def _silence(self, start: float, end: float) -> float:
+        """Return the s from *start* to *end*, a bed's time discounted."""
+        covered = 0.0
+        for played in self._played.values():
+            if not played.cue.clip.kind.spoken:
+                covered += max(0.0, min(end, played.end_at or end) - max(start, played.start_at))
+        return max(0.0, end - start - self._engine.config.costs.ambience_credit * covered)
+
+    def _count(self, kind: Kind) -> int:
+        return sum(played.cue.clip.kind is kind for played in self._played.values())
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def _stop(self, outcome: Outcome, reason: str | None) -> None:
+        with self._session.lock:
+            now = self._session.sync()
+            if self._state.status == "ended":
+                if self._session.turn is self and outcome == "cancelled":
+                    self._session.post(Stop(flush=True))
+                    self._state.notes.append("cancel after finish: the rest of the reply was dropped")
+                    self._session.sync()
+                return
+            self._session.post(Stop(flush=True))
+            self._cancel_reason = reason
+            held = self._session.held_since
+            self._session.release_hold()
+            cut_off = None if outcome == "retracted" else (held if held is not None else now)
+            self._close(outcome, now, cut_off_at=cut_off)
+
+    def _close(self, outcome: Outcome, now: float, cut_off_at: float | None) -> None:
+        state = self._state
+        state.end()
+        self._outcome, self._ended_at = outcome, now
+        self._session.forget(self._armed)
+        self._armed = {}
+        if outcome != "retracted":
+            lessons = state.lessons(cut_off_at)
+            self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
+        self._session.sync()
+
+    def _record(self) -> TurnRecord:
+        state = self._state
+        zero = state.speech_ended_at
+
+        def since(at: float | None) -> float | None:
+            return None if at is None else at - zero
+
+        return TurnRecord(
+            id=self.id,
+            session=self._session.id,
+            agent=state.agent,
+            language=self._language,
+            outcome=self._outcome
+            if state.status == "ended"
+            else ("replied" if state.status == "replying" else "waiting"),
+            speech_ended_at=zero,
+            began_s=self._began_at - zero,
+            ended_s=since(self._ended_at),
+            cancel_reason=self._cancel_reason,
+            policy=self._engine.policy.name,
+            prediction=PredictionRecord(*(self._predicted.quantile(share) for share in (0.5, 0.8, 0.95))),
+            milestones=tuple(MilestoneRecord(n.name, n.at - zero, n.tool) for w in state.waits for n in w.news),
+            waits=tuple(WaitRecord(w.began_at - zero, since(w.available_at), since(w.heard_at)) for w in state.waits),
+            sounds=tuple(self._sound(played, zero) for played in self._played.values()),
+            notes=tuple(state.notes),
+        )
+
+    def _sound(self, played: _Played, zero: float) -> SoundRecord:
+        clip = played.cue.clip
+        heard_s = (played.end_at if played.end_at is not None else self._engine.clock.now()) - played.start_at
+        return SoundRecord(
+            kind=clip.kind,
+            clip=clip.id,
+            text=clip.heard_text(round(heard_s * clip.rate)),
+            start_s=played.start_at - zero,
+            end_s=None if played.end_at is None else played.end_at - zero,
+            requested_s=played.requested_at - zero,
+            cut=played.cut,
+            reason=played.cue.reason,
+        )

@@ -1,0 +1,102 @@
+"""Who does the work that must not hold up the agent: planning, learning, keeping outputs going."""
+
+import logging
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger("stopgap")
+
+TICK_S = 0.02
+"""s between two looks at the sessions: how late a record or a rendered file may lag behind what was heard."""
+
+Job = Callable[[], None]
+
+
+class Ticking(Protocol):
+    """What the service thread keeps going."""
+
+    def tick(self) -> None: ...
+
+
+class Work(Protocol):
+    """Takes jobs."""
+
+    inline: bool
+    """Whether jobs are done before `submit` returns."""
+
+    def submit(self, job: Job) -> None: ...
+
+    def watch(self, session: Ticking) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class InlineWork:
+    """Does every job at once: replay and tests, where time stands still meanwhile."""
+
+    inline = True
+
+    def submit(self, job: Job) -> None:
+        job()
+
+    def watch(self, session: Ticking) -> None:
+        """Do nothing: sessions look after themselves at every call."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class ServiceThread:
+    """One daemon thread of the process does the jobs and ticks the sessions. It starts with the first session."""
+
+    inline = False
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._sessions: weakref.WeakSet[Ticking] = weakref.WeakSet()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def watch(self, session: Ticking) -> None:
+        with self._lock:
+            self._sessions.add(session)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stopgap", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Finish the jobs and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=TICK_S)
+            except queue.Empty:
+                job = self._tick
+            if job is None:
+                return
+            self._guarded(job)
+            if job != self._tick and self._jobs.empty():
+                self._guarded(self._tick)
+
+    def _tick(self) -> None:
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            self._guarded(session.tick)
+
+    def _guarded(self, job: Job) -> None:
+        try:
+            job()
+        except Exception:
+            logger.exception("stopgap's service thread")

@@ -1,0 +1,104 @@
+"""What every output does, and the map between its frames and the clock."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from ...fillers import Samples
+from .._clock import Clock
+
+
+class Source(Protocol):
+    """What an output plays: the mixer, or something in front of it."""
+
+    @property
+    def position(self) -> int:
+        """The next frame to be rendered."""
+        ...
+
+    def render(self, out: Samples) -> None:
+        """Fill *out*, float32, shape (frames,), with the next frames."""
+        ...
+
+    def skip_to(self, frame: int) -> None:
+        """Move on to *frame* without making samples."""
+        ...
+
+
+class Output(Protocol):
+    """Where the sound goes.
+
+    One output serves one session. It pulls frames from its source, in order, and knows when each is heard.
+    """
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        ...
+
+    def start(self, source: Source, clock: Clock) -> None:
+        """Begin to play *source*.
+
+        Raises:
+            OutputError: if that cannot be done.
+        """
+        ...
+
+    def frame_at(self, at: float) -> int:
+        """Return the frame that is heard at *at*, s on the clock."""
+        ...
+
+    def time_of(self, frame: int) -> float:
+        """Return when *frame* is heard, s on the clock."""
+        ...
+
+    def catch_up(self, now: float) -> None:
+        """Render what is due by *now*, if the output follows the clock; devices and pulled frames do nothing."""
+        ...
+
+    def statistics(self) -> dict[str, float]:
+        """Return counters."""
+        ...
+
+    def close(self) -> None:
+        """Stop. May be called twice."""
+        ...
+
+
+class FrameClock:
+    """The map between frames and the clock, from observations that may come late.
+
+    A frame that is asked for earlier than expected moves the map at once; one that is late moves it slowly
+    (lateness is mostly somebody's scheduling), unless it is so late that the line has been silent meanwhile.
+
+    Args:
+        rate: Hz.
+        origin: s. When frame 0 is heard.
+    """
+
+    DRIFT = 0.01
+    STALL_S = 0.5
+
+    def __init__(self, rate: int, origin: float) -> None:
+        self.rate = rate
+        self.origin = origin
+
+    def observe(self, frame: int, at: float) -> None:
+        """Note that *frame* is heard at *at*."""
+        off = at - frame / self.rate - self.origin
+        self.origin += off if off < 0 or off > self.STALL_S else self.DRIFT * off
+
+    def frame_at(self, at: float) -> int:
+        return max(0, round((at - self.origin) * self.rate))
+
+    def time_of(self, frame: int) -> float:
+        return self.origin + frame / self.rate
+
+
+def render_until(source: Source, frame: int, sink: Callable[[Samples], None], block: int = 4096) -> None:
+    """Render *source* up to *frame* into *sink*, block by block."""
+    while source.position < frame:
+        out = np.empty(min(block, frame - source.position), np.float32)
+        source.render(out)
+        sink(out)

@@ -1,0 +1,34 @@
+"""What plays if the reply keeps not arriving: costs, policies, the planner."""
+
+from ._casting import CastCue, cast, playable_clips
+from ._classes import GRID_S, ClipClass, clip_classes
+from ._costs import Sound, TurnCost, silence_cost, silent_gaps, spoken_cost, turn_cost
+from ._induction import Induction, Start, Step
+from ._ladder import Ladder, NoFillers
+from ._planner import Planner
+from ._situation import PlannedCue, Policy, Ready, Situation
+
+__all__ = [
+    "GRID_S",
+    "CastCue",
+    "ClipClass",
+    "Induction",
+    "Ladder",
+    "NoFillers",
+    "PlannedCue",
+    "Planner",
+    "Policy",
+    "Ready",
+    "Situation",
+    "Sound",
+    "Start",
+    "Step",
+    "TurnCost",
+    "cast",
+    "clip_classes",
+    "playable_clips",
+    "silence_cost",
+    "silent_gaps",
+    "spoken_cost",
+    "turn_cost",
+]

@@ -1,0 +1,95 @@
+"""From a planned cue sheet to clips: the limits that hold for every policy, and selection."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...fillers import Clip, Config, Kind, Override, Selector, Wanted, matching_phrases, usable_clips
+from ._situation import PlannedCue, Situation
+
+
+@dataclass(frozen=True, slots=True)
+class CastCue:
+    """A cue with its clip."""
+
+    start_s: float
+    """s from now."""
+    clip: Clip
+    reason: str
+
+
+def playable_clips(
+    clips: Iterable[Clip],
+    config: Config,
+    override: Override,
+    *,
+    language: str,
+    voice: str | None,
+    tool_runs: bool,
+) -> tuple[Clip, ...]:
+    """Return the clips that a turn may use now.
+
+    They fit its language and voice, their kind is enabled, ``phrases`` names them if it is given (phrases and
+    progress lines only), and those that claim work are among them only while a tool runs.
+    """
+    if override.silent:
+        return ()
+    kinds = override.kinds
+    fitting = [
+        clip
+        for clip in usable_clips(clips, language=language, voice=voice)
+        if (clip.kind in kinds if kinds is not None else config.kind(clip.kind).enabled)
+        and (tool_runs or not clip.claims_work)
+    ]
+    lines = {clip.id for clip in matching_phrases(fitting, override.phrases)}
+    return tuple(c for c in fitting if c.kind not in (Kind.PHRASE, Kind.PROGRESS) or c.id in lines)
+
+
+def cast(
+    planned: Iterable[PlannedCue],
+    situation: Situation,
+    selector: Selector,
+    config: Config,
+    progress_said: int,
+) -> list[CastCue]:
+    """Give every planned cue its clip, in order, within the limits.
+
+    Spoken fillers never overlap and keep ``min_gap_ms``: one that is due too early is put off. What exceeds a
+    limit, or finds no clip of its kind, is left out.
+
+    Args:
+        planned: The sheet, in order of start.
+        situation: What it was planned for.
+        selector: The conversation's selection.
+        config: Its limits hold.
+        progress_said: Progress lines this turn has heard.
+    """
+    min_gap_s = config.limits.min_gap_ms / 1000.0
+    free_s = situation.sounding_s + min_gap_s if situation.sounding_s else min_gap_s - situation.since_spoken_s
+    left, bed = situation.spoken_left, situation.bed
+    sheet: list[CastCue] = []
+    for cue in planned:
+        start = max(cue.start_s, 0.0)
+        kind = cue.kind
+        if kind.spoken:
+            start = max(start, free_s)
+            if left <= 0:
+                continue
+            if kind is Kind.PHRASE and progress_said:
+                kind = Kind.PROGRESS
+        elif bed and kind.loops:
+            continue
+        if start > situation.horizon_s:
+            continue
+        wanted = Wanted(kind, cue.duration_s, cue.tolerance_s, progress_said + 1)
+        pool = matching_phrases(situation.clips, cue.phrases) if cue.phrases is not None else situation.clips
+        clip = selector.choose(wanted, pool, [c.clip for c in sheet])
+        if clip is None:
+            continue
+        sheet.append(CastCue(start, clip, cue.reason))
+        if kind.spoken:
+            left -= 1
+            free_s = start + clip.duration_s + min_gap_s
+            progress_said += kind is Kind.PROGRESS
+        else:
+            bed = bed or kind.loops
+    return sheet

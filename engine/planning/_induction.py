@@ -1,0 +1,291 @@
+"""Backward induction over start times: the arithmetic behind the planner."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from ...fillers import Config, Kind
+from ..prediction import WaitDistribution
+from ._classes import GRID_S, ClipClass
+from ._costs import Floats, silence_cost
+
+LONGEST_S = 30.0
+"""s. How far ahead is planned."""
+NEGLIGIBLE = 1e-6
+"""Planning ends where the wait lasts longer with less than this probability."""
+BED_DELAYS = (0, 6, 12, 20)
+"""Grid steps after the last spoken sound at which a bed may start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a sheet begins. Grid steps count from the milestone."""
+
+    at: int
+    """Grid step from which something may start: now, or the end of the spoken filler that sounds."""
+    spoken: int = 0
+    """Spoken fillers so far, one that sounds included."""
+    bed: bool = False
+    """Whether a bed sounds."""
+    sounding: bool = False
+    """Whether a spoken filler sounds."""
+    silent_s: float = 0.0
+    """s of silence so far (a bed's time discounted)."""
+    since_spoken_s: float = math.inf
+    """s since the last spoken filler ended; infinite without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision of the sheet."""
+
+    at: int
+    """Grid step at which it starts."""
+    clip_class: ClipClass | None
+    """What is said; None: the bed starts."""
+    still_waiting: float
+    """Probability that the reply has not come by then, as seen from the sheet's beginning."""
+
+
+class Induction:
+    """The least expected cost of a wait, for every time and every number of fillers said.
+
+    A gap opens when a sound ends, at grid step t, with k fillers said, with or without a bed. What is decided there:
+    when the next spoken clip starts, of which class, and whether and when a bed starts before it. With S the
+    survival of the wait and phi the cost of silence, a gap until step s costs the expectation
+
+        C(t, s) = integral from t to s of S(u) phi'(u - t) du
+
+    (a bed slows the growth of the gap by the ambience credit and costs its rate). A clip of class c at s costs
+
+        A(c, s) = S(s) * (its own cost + repeat * k) + sum over its steps j of P(reply in step s + j) * handoff(c, j)
+
+    and then the next gap opens. So, from the last place backward,
+
+        B_k(s) = min over c of A(c, s) + W_k+1(s + length of c),   W_k(t) = min over s of C(t, s) + B_k(s).
+
+    From the gap at which phi grows linearly on, the minimum over s is a running minimum, so windows stay short.
+
+    Args:
+        wait: The rest of the wait.
+        classes: Spoken clip classes.
+        config: Costs and limits.
+        excess: Fillers of earlier turns that count like earlier ones of this turn.
+        most: Spoken fillers of the turn, at most.
+        last_start: Grid step after which nothing new starts.
+        first_start: Grid step before which nothing starts.
+        bed: Whether there is a bed to play.
+        progress_said: Whether a progress line was said: no phrase comes after it.
+    """
+
+    def __init__(
+        self,
+        wait: WaitDistribution,
+        classes: tuple[ClipClass, ...],
+        config: Config,
+        *,
+        excess: int,
+        most: int,
+        last_start: int,
+        first_start: int = 0,
+        bed: bool = True,
+        progress_said: bool = False,
+    ) -> None:
+        self._costs = config.costs
+        self._classes = classes
+        self._most = most
+        self._excess = excess
+        self._may_bed = bed
+        self._progress_said = progress_said
+        self._first, self._last = first_start, last_start
+        self._min_gap = math.ceil(config.limits.min_gap_ms / 1000.0 / GRID_S - 1e-9)
+        self._bed_fade_s = config.handoff.ambience.fade_ms / 1000.0
+        steps = math.ceil(min(max(wait.quantile(1.0 - NEGLIGIBLE), 1.0), LONGEST_S) / GRID_S)
+        self._steps = steps
+        alive = wait.survival(np.arange(steps + 1, dtype=np.float64) * GRID_S)
+        self._alive = alive
+        self._mean_alive = (alive[:-1] + alive[1:]) / 2.0
+        self._window = max(
+            self._linear_from(1.0),
+            self._linear_from(1.0 - self._costs.ambience_credit) + BED_DELAYS[-1],
+            self._min_gap,
+        )
+        self._padded_alive = np.concatenate([self._mean_alive, np.zeros(self._window + 1)])
+        self._ground = {
+            flag: np.concatenate([[0.0], np.cumsum(self._mean_alive * self._linear_rate(flag))])
+            for flag in (False, True)
+        }
+        self._gap = {False: self._gap_costs(None), True: self._gap_costs(0)}
+        self._gap_then_bed = {delay: self._gap_costs(delay) for delay in BED_DELAYS} if bed else {}
+        self._begin: dict[tuple[int, bool], tuple[Floats, np.ndarray]] = {}
+        self._solve()
+
+    def sheet(self, start: Start) -> Iterator[Step]:
+        """Yield the decisions from *start* on, in order of time."""
+        at, place, bed = start.at, start.spoken, start.bed
+        silent = 0.0 if start.sounding else start.silent_s
+        since = 0.0 if start.sounding else start.since_spoken_s
+        wait = max(0, math.ceil((self._min_gap * GRID_S - since) / GRID_S - 1e-9)) if since < math.inf else 0
+        alive = self._alive[min(at, self._steps)]
+        while at < self._steps:
+            _, bed_at, begin = self._best(at, place, bed, silent, wait)
+            if bed_at is not None:
+                yield Step(bed_at, None, self._alive[bed_at] / alive)
+                bed = True
+            if begin is None:
+                return
+            chosen = self._classes[int(self._begin[place, bed][1][begin])]
+            yield Step(begin, chosen, self._alive[begin] / alive)
+            at, place, silent, wait = begin + chosen.steps, place + 1, 0.0, self._min_gap
+
+    def expected_cost(self, start: Start) -> float:
+        """Return the least expected cost from *start* on, in silence."""
+        best, _, _ = self._best(start.at, start.spoken, start.bed, start.silent_s, 0)
+        return best / float(self._alive[start.at])
+
+    # Costs of gaps ----------------------------------------------------------------------------------------------
+
+    def _growth(self, bed_from: int | None) -> Floats:
+        """Return the length of a gap after 0, 1, ... grid steps, in s, the bed's part discounted."""
+        steps = np.arange(self._window + 1, dtype=float)
+        if bed_from is not None:
+            over = np.maximum(steps - bed_from, 0.0)
+            steps = steps - self._costs.ambience_credit * over
+        return steps * GRID_S
+
+    def _rates(self, bed_from: int | None, silent_s: float = 0.0) -> Floats:
+        """Return the cost of each further step of a gap to one who still waits, shape (window,)."""
+        rates = np.diff(silence_cost(self._costs, silent_s + self._growth(bed_from)))
+        if bed_from is not None:
+            rates[bed_from:] += self._costs.bed_per_s * GRID_S
+        return rates
+
+    def _linear_rate(self, bed: bool) -> float:
+        """Return the cost of a step of a long gap."""
+        slope = self._costs.silence_slope * GRID_S
+        return slope * (1.0 - self._costs.ambience_credit) + self._costs.bed_per_s * GRID_S if bed else slope
+
+    def _linear_from(self, pace: float) -> int:
+        """Return the steps after which the cost of a gap that grows at *pace* is linear."""
+        bend = self._costs.silence_free_s + self._costs.silence_slope / 2.0
+        return min(self._steps, math.ceil(bend / max(pace, 1e-9) / GRID_S)) if pace > 0.0 else 1
+
+    def _gap_costs(self, bed_from: int | None) -> Floats:
+        """Return C(t, t + m) for every t, shape (steps + 1, window + 1)."""
+        windows = sliding_window_view(self._padded_alive, self._window)[: self._steps + 1]
+        spent = np.cumsum(windows * self._rates(bed_from), axis=1)
+        return np.concatenate([np.zeros((self._steps + 1, 1)), spent], axis=1)
+
+    def _row(self, at: int, bed_from: int | None, silent_s: float) -> Floats:
+        alive = self._padded_alive[at : at + self._window]
+        return np.concatenate([[0.0], np.cumsum(alive * self._rates(bed_from, silent_s))])
+
+    def _bed_start(self, at: int | NDArray[np.int64]) -> Floats:
+        """Return the expected cost of a bed's start: its own, and its fade when the reply comes."""
+        return np.asarray((self._costs.bed + self._costs.reply_delay * self._bed_fade_s) * self._alive[at])
+
+    # The induction ----------------------------------------------------------------------------------------------
+
+    def _solve(self) -> None:
+        """Fill ``self._begin``: for each number said and bed, B over the steps and the class that reaches it."""
+        longest = max((c.steps for c in self._classes), default=0)
+        length = self._steps + 1
+        never = np.full(length, np.inf)
+        ending = np.concatenate([-np.diff(self._alive), np.zeros(longest + 1)])
+        during = [np.correlate(ending, c.handoff, mode="valid")[:length] for c in self._classes]
+        after: dict[bool, Floats] = {}
+        for place in range(self._most, -1, -1):
+            begin: dict[bool, Floats] = {}
+            for bed in (False, True):
+                best, which = never.copy(), np.zeros(length, int)
+                if place < self._most:
+                    for number, chosen in enumerate(self._classes):
+                        if not self._may_follow(chosen.kind, place):
+                            continue
+                        cost = self._costs.spoken(chosen.kind) + self._costs.repeat * (place + self._excess)
+                        total = cost * self._alive + during[number]
+                        if bed:
+                            total = total + self._costs.bed_per_s * GRID_S * chosen.steps * self._alive
+                        total[: length - chosen.steps] += after[bed][chosen.steps :]
+                        better = total < best
+                        best[better], which[better] = total[better], number
+                    best[: self._first] = np.inf
+                    best[self._last + 1 :] = np.inf
+                begin[bed] = best
+                self._begin[place, bed] = (best, which)
+            after = self._gaps_after(begin)
+
+    def _gaps_after(self, begin: dict[bool, Floats]) -> dict[bool, Floats]:
+        """Return W over the steps: the least cost from a gap that opens after a spoken sound."""
+        with_bed = self._least(self._gap[True], begin[True], True)
+        silent = self._least(self._gap[False], begin[False], False)
+        steps = np.arange(self._steps + 1)
+        for delay, gap in self._gap_then_bed.items():
+            total = self._least(gap, begin[True], True, first=max(delay, self._min_gap))
+            total += self._bed_start(np.minimum(steps + delay, self._steps))
+            allowed = (steps + delay <= min(self._last, self._steps)) & (steps + delay >= self._first)
+            silent = np.where(allowed, np.minimum(silent, total), silent)
+        return {False: silent, True: with_bed}
+
+    def _least(self, gap: Floats, begin: Floats, bed: bool, first: int | None = None) -> Floats:
+        """Return min over s of gap + begin, for every opening step; never beginning again is one choice."""
+        first = self._min_gap if first is None else first
+        far = self._suffix(begin, bed)[0]
+        padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
+        near = sliding_window_view(padded, self._window)[:, first:] + gap[:, first : self._window]
+        late = np.concatenate([far, np.zeros(self._window)])[self._window : self._window + self._steps + 1]
+        total: Floats = gap[:, self._window] + late
+        return np.minimum(total, near.min(axis=1)) if near.shape[1] else total
+
+    def _suffix(self, begin: Floats, bed: bool) -> tuple[Floats, Floats]:
+        """Return for every step i the least cost of beginning at s >= i after a long gap, and G + B itself."""
+        ground = self._ground[bed]
+        reach = ground + begin
+        reach[-1] = min(reach[-1], ground[-1])
+        return np.minimum.accumulate(reach[::-1])[::-1] - ground, reach
+
+    # One decision -----------------------------------------------------------------------------------------------
+
+    def _best(self, at: int, place: int, bed: bool, silent_s: float, wait: int) -> tuple[float, int | None, int | None]:
+        choices: list[tuple[float, int | None, int | None]] = [
+            (*self._best_begin(self._row(at, 0 if bed else None, silent_s), at, place, bed, wait), None)
+        ]
+        if self._may_bed and not bed:
+            for delay in BED_DELAYS:
+                if not self._first <= at + delay <= min(self._last, self._steps):
+                    continue
+                row = self._row(at, delay, silent_s)
+                cost, begin = self._best_begin(row, at, place, True, max(wait, delay))
+                choices.append((cost + float(self._bed_start(at + delay)), begin, at + delay))
+        cost, begin, bed_at = min(choices, key=lambda choice: choice[0])
+        return cost, bed_at, begin
+
+    def _best_begin(self, row: Floats, at: int, place: int, bed: bool, wait: int) -> tuple[float, int | None]:
+        """Return the least cost over the next spoken start, and that start; None: never."""
+        begin = self._begin[min(place, self._most), bed][0]
+        near = (
+            row[wait : self._window]
+            + np.concatenate([begin, np.full(self._window, np.inf)])[at + wait : at + self._window]
+        )
+        best, where = (float(near.min()), at + wait + int(near.argmin())) if len(near) else (math.inf, None)
+        late = at + max(self._window, wait)
+        if late > self._steps:
+            return (best, where) if best < row[-1] else (float(row[-1]), None)
+        _, reach = self._suffix(begin, bed)
+        far = float(row[self._window] + reach[late:].min() - self._ground[bed][at + self._window])
+        if far >= best:
+            return best, where
+        step = late + int(reach[late:].argmin())
+        return far, step if begin[step] + self._ground[bed][step] <= reach[step] and np.isfinite(begin[step]) else None
+
+    def _may_follow(self, kind: Kind, place: int) -> bool:
+        """Return whether a clip of *kind* makes sense as the next after *place* spoken fillers."""
+        if kind is Kind.BACKCHANNEL:
+            return place == 0
+        if kind is Kind.PROGRESS:
+            return place >= 1
+        return kind is not Kind.PHRASE or (place <= 2 and not self._progress_said)

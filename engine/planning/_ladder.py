@@ -1,0 +1,65 @@
+"""Policies that need no prediction: nothing, and the hand-written cue sheet."""
+
+from collections.abc import Iterator
+
+from ...fillers import Config, Kind, LadderStep
+from ._situation import PlannedCue, Ready, Situation
+
+
+class NoFillers:
+    """Plays nothing."""
+
+    name = "none"
+
+    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+        return ()
+
+    def ready(self, situation: Situation) -> Ready:
+        return Ready((), stale=False)
+
+
+class Ladder:
+    """Plays the configuration's ladder: fixed delays from the end of speech, or from a tool's start.
+
+    Steps whose time has passed are dropped, but for those that were already late when the wait became known:
+    of these the last one is due at once.
+    """
+
+    name = "ladder"
+
+    def __init__(self, config: Config) -> None:
+        self._steps = config.ladder
+
+    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+        cues = sorted(self._due(situation), key=lambda cue: cue.start_s)
+        late = [cue for cue in cues if cue.start_s < -1e-9]
+        ahead = [cue for cue in cues if cue.start_s >= -1e-9]
+        return tuple([*late[-1:], *ahead] if situation.first else ahead)
+
+    def ready(self, situation: Situation) -> Ready:
+        return Ready(self.plan(situation), stale=False)
+
+    def _due(self, situation: Situation) -> Iterator[PlannedCue]:
+        override = situation.override
+        for step in self._steps:
+            if step.since == "speech_ended":
+                yield from _repeated(step, -situation.wait_age_s, situation)
+            elif situation.tool_age_s is not None and override.after_s is None:
+                yield from _repeated(step, -situation.tool_age_s, situation)
+        if override.after_s is not None and situation.tool_age_s is not None:
+            yield PlannedCue(
+                override.after_s - situation.tool_age_s,
+                Kind.PHRASE,
+                phrases=override.phrases,
+                reason=f"{override.after_s:g} s after the tool's start",
+            )
+
+
+def _repeated(step: LadderStep, origin_s: float, situation: Situation) -> Iterator[PlannedCue]:
+    at = origin_s + step.after_ms / 1000.0
+    reason = f"{step.after_ms:g} ms after {step.since}"
+    while at <= situation.horizon_s:
+        yield PlannedCue(at, step.kind, phrases=step.phrases, reason=reason)
+        if step.repeat_ms is None:
+            return
+        at += step.repeat_ms / 1000.0

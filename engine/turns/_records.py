@@ -1,0 +1,104 @@
+"""What a turn was: frozen records, written when it has ended (or on asking, as it stands)."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ...fillers import Kind
+
+Outcome = Literal["waiting", "replied", "cancelled", "retracted"]
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneRecord:
+    """News that came while waiting."""
+
+    name: str
+    at_s: float
+    """s from time 0."""
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoundRecord:
+    """A filler as it was heard. Times are s from time 0 of the turn."""
+
+    kind: Kind
+    clip: str
+    """The clip's id."""
+    text: str | None
+    """What was heard of its text: whole words up to where it ended."""
+    start_s: float
+    end_s: float | None
+    """None while it sounds."""
+    requested_s: float
+    """When it was to start."""
+    cut: bool
+    """Faded away from any cut mark."""
+    reason: str
+    """Why it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRecord:
+    """One wait of the turn. Times are s from time 0 of the turn."""
+
+    began_s: float
+    available_s: float | None
+    """The reply's first audio existed; None: it never did."""
+    heard_s: float | None
+    """The reply began to sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """What was predicted at time 0 for the reply's arrival."""
+
+    q50_s: float
+    q80_s: float
+    q95_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """What the user heard in one turn, and when. All ``_s`` are seconds from the end of the user's speech."""
+
+    id: str
+    session: str
+    agent: str | None
+    language: str
+    outcome: Outcome
+    speech_ended_at: float
+    """s on the manager's clock: time 0 of the turn."""
+    began_s: float
+    """When `begin` was called."""
+    ended_s: float | None
+    """When the turn was finished, cancelled or retracted; None while it is open."""
+    cancel_reason: str | None
+    policy: str
+    prediction: PredictionRecord
+    milestones: tuple[MilestoneRecord, ...] = ()
+    waits: tuple[WaitRecord, ...] = ()
+    sounds: tuple[SoundRecord, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """Calls that came out of order and what was done with them."""
+
+    @property
+    def first_sound_s(self) -> float | None:
+        """s to any sound, filler or reply."""
+        times = [s.start_s for s in self.sounds] + [w.heard_s for w in self.waits if w.heard_s is not None]
+        return min(times, default=None)
+
+    @property
+    def reply_heard_s(self) -> float | None:
+        """s to the answer's first sound."""
+        return next((wait.heard_s for wait in self.waits if wait.heard_s is not None), None)
+
+    @property
+    def reply_delay_s(self) -> float | None:
+        """s by which fillers held back the reply, over all waits; None if no reply was heard."""
+        delays = [w.heard_s - w.available_s for w in self.waits if w.heard_s is not None and w.available_s is not None]
+        return sum(delays) if delays else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain data, ready for JSON."""
+        return asdict(self)

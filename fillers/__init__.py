@@ -1,0 +1,81 @@
+"""What may be said: kinds, clips, packs, the bank, selection, configuration."""
+
+from ._bank import ClipBank, load_pack
+from ._clip import Clip, CutMark, Samples
+from ._config import (
+    Config,
+    Costs,
+    Count,
+    Handoff,
+    Handoffs,
+    KindSettings,
+    LadderStep,
+    Limits,
+    OutputSettings,
+    Override,
+    Prediction,
+    Reply,
+    Selection,
+    load_config,
+    overlaid,
+)
+from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceError, UsageError
+from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
+from ._manifest import (
+    ClipEntry,
+    CutMarkEntry,
+    Manifest,
+    bundled_folder,
+    bundled_packs,
+    find_pack,
+    read_manifest,
+)
+from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
+from ._validation import Section, read_toml, validated
+
+__all__ = [
+    "BED_KINDS",
+    "NO_LANGUAGE",
+    "SPOKEN_KINDS",
+    "Clip",
+    "ClipBank",
+    "ClipEntry",
+    "Config",
+    "ConfigError",
+    "Costs",
+    "Count",
+    "CutMark",
+    "CutMarkEntry",
+    "Handoff",
+    "Handoffs",
+    "Kind",
+    "KindSettings",
+    "LadderStep",
+    "Limits",
+    "Manifest",
+    "OutputError",
+    "OutputSettings",
+    "Override",
+    "PackError",
+    "Prediction",
+    "Reply",
+    "Samples",
+    "Section",
+    "Selection",
+    "Selector",
+    "StopgapError",
+    "TraceError",
+    "UsageError",
+    "Wanted",
+    "bundled_folder",
+    "bundled_packs",
+    "find_pack",
+    "load_config",
+    "load_pack",
+    "matching_phrases",
+    "overlaid",
+    "read_manifest",
+    "read_toml",
+    "usable_clips",
+    "validated",
+]

@@ -1,0 +1,95 @@
+"""From an audio file to mono float32 samples at one rate."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from ._clip import Samples
+from ._errors import PackError
+
+MAX_CLIP_S = 60.0
+"""s. A filler is short, and a decoded clip stays in memory."""
+EDGE_S = 0.002
+"""s. Raised-cosine fade put on both ends of a clip that does not loop, so that no start or end can click."""
+
+
+def decode(path: Path) -> tuple[Samples, int]:
+    """Decode *path* with soundfile, or with pydub where soundfile cannot.
+
+    Returns:
+        Mono float32 samples, shape (frames,), and their rate in Hz.
+
+    Raises:
+        PackError: if the file is empty, truncated, not audio, longer than 60 s, multi-channel, or has NaN in it.
+    """
+    if path.stat().st_size == 0:
+        raise PackError(f"{path} is empty; record it again")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            if file.frames > MAX_CLIP_S * rate:
+                raise PackError(f"{path} lasts {file.frames / rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
+            expected, channels = file.frames, file.channels
+            samples = file.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as exc:
+        samples, rate = _decode_with_pydub(path, exc)
+        expected, channels = len(samples), samples.shape[1]
+    if channels != 1:
+        raise PackError(f"{path} has {channels} channels; a clip is mono: mix it down first")
+    if len(samples) == 0:
+        raise PackError(f"{path} holds no audio; record it again")
+    if len(samples) < expected:
+        raise PackError(f"{path} is truncated: {len(samples)} of {expected} frames; copy or record it again")
+    mono = np.ascontiguousarray(samples[:, 0])
+    if not np.isfinite(mono).all():
+        raise PackError(f"{path} holds NaN or infinite samples; export it again")
+    return mono, rate
+
+
+def resampled(samples: Samples, rate: int, to_rate: int) -> Samples:
+    """Return *samples* at *to_rate* (soxr, high quality)."""
+    if rate == to_rate:
+        return samples
+    return np.asarray(soxr.resample(samples, rate, to_rate, quality="HQ"), np.float32)
+
+
+def resampled_loop(samples: Samples, rate: int, to_rate: int) -> Samples:
+    """Return the loop *samples* at *to_rate*, seamless as before: the filter sees the loop's own neighbours."""
+    if rate == to_rate:
+        return samples
+    around = np.pad(samples, len(samples), mode="wrap")
+    length = round(len(samples) * to_rate / rate)
+    start = round(len(samples) * to_rate / rate)
+    return resampled(around, rate, to_rate)[start : start + length]
+
+
+def with_soft_edges(samples: Samples, rate: int) -> Samples:
+    """Return *samples* with both ends faded over `EDGE_S`."""
+    frames = min(round(EDGE_S * rate), len(samples) // 2)
+    ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(frames) / max(frames, 1))).astype(np.float32)
+    soft = samples.copy()
+    soft[:frames] *= ramp
+    soft[len(soft) - frames :] *= ramp[::-1]
+    return soft
+
+
+def _decode_with_pydub(path: Path, cause: Exception) -> tuple[Samples, int]:
+    """Decode formats that libsndfile lacks (m4a, aac, webm): pydub runs ffmpeg, about 0.13 s a file."""
+    from pydub import AudioSegment
+    from pydub.exceptions import CouldntDecodeError
+
+    try:
+        segment = AudioSegment.from_file(path, duration=MAX_CLIP_S + 1)
+    except FileNotFoundError:
+        raise PackError(
+            f"{path} is not audio that libsndfile reads, and ffmpeg is not installed; install it or write FLAC"
+        ) from cause
+    except (CouldntDecodeError, IndexError, ValueError, OSError) as exc:
+        raise PackError(f"{path} is not audio; export it as FLAC or WAV") from exc
+    if len(segment) > MAX_CLIP_S * 1000:
+        raise PackError(f"{path} lasts more than {MAX_CLIP_S:.0f} s, the most a clip may have")
+    scale = float(1 << (8 * segment.sample_width - 1))
+    samples = np.array(segment.get_array_of_samples(), np.float32) / scale
+    return samples.reshape(-1, segment.channels), segment.frame_rate

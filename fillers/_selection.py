@@ -1,0 +1,121 @@
+"""Which clip of a kind is played: variety, language, voice, honesty, order."""
+
+import random
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ._clip import Clip
+from ._kinds import Kind
+
+NO_LANGUAGE = "zxx"
+
+
+def usable_clips(clips: Iterable[Clip], *, language: str, voice: str | None) -> tuple[Clip, ...]:
+    """Return the clips that fit *language* and *voice*, the nearest step of the fallback chain first to match.
+
+    1. the exact language tag (``en-GB``), 2. any tag of the same language (``en``, ``en-US``); of these only
+    clips of *voice*, if one is asked for. Clips without words (``zxx``) always fit. Where nothing spoken
+    matches, only those remain: silence or typing is better than the wrong language or somebody else's voice.
+    """
+    clips = tuple(clips)
+    wordless = tuple(clip for clip in clips if clip.language == NO_LANGUAGE)
+    spoken = [clip for clip in clips if clip.language != NO_LANGUAGE and voice in (None, clip.voice)]
+    exact = [clip for clip in spoken if clip.language.lower() == language.lower()]
+    near = [clip for clip in spoken if _primary(clip.language) == _primary(language)]
+    return (*(exact or near), *wordless)
+
+
+def matching_phrases(clips: Iterable[Clip], phrases: Collection[str] | None) -> tuple[Clip, ...]:
+    """Return the clips whose id or text is among *phrases*; all if that is None. Case and punctuation don't count."""
+    clips = tuple(clips)
+    if phrases is None:
+        return clips
+    wanted = {_plain(phrase) for phrase in phrases}
+    return tuple(clip for clip in clips if _plain(clip.id) in wanted or _plain(clip.text or "") in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a cue asks for."""
+
+    kind: Kind
+    duration_s: float | None = None
+    """s. Preferred length; the nearest clip that may be played is taken. None: any."""
+    tolerance_s: float = 0.0
+    """s. Clips this near to *duration_s* count as equal."""
+    place: int = 1
+    """Which progress line of the turn this is, from 1."""
+
+
+class Selector:
+    """One conversation's choice of clips, and its memory of those that were heard.
+
+    Args:
+        order: ``shuffle``, ``round_robin`` or ``random``; see `Selection`.
+        rng: Source of randomness; the same seed and the same calls give the same clips.
+    """
+
+    def __init__(self, order: Literal["shuffle", "round_robin", "random"], rng: random.Random) -> None:
+        self._order = order
+        self._rng = rng
+        self._heard: dict[Kind, list[str]] = {}
+
+    def heard(self, clip: Clip) -> None:
+        """Note that *clip* was heard: it is not chosen again until its kind's others were."""
+        self._heard.setdefault(clip.kind, []).append(clip.id)
+
+    def choose(self, wanted: Wanted, clips: Sequence[Clip], planned: Collection[Clip] = ()) -> Clip | None:
+        """Return a clip of *clips* for *wanted*, or None if there is none of its kind.
+
+        Args:
+            wanted: The kind, the preferred length and the place in the turn.
+            clips: What may be played now.
+            planned: Clips already on the same cue sheet; they count as heard.
+        """
+        pool = [clip for clip in clips if clip.kind is wanted.kind]
+        if wanted.kind is Kind.PROGRESS:
+            pool = _of_order(pool, wanted.place)
+        if not pool:
+            return None
+        if self._order != "random":
+            pool = self._unheard(pool, planned)
+        if wanted.duration_s is not None:
+            pool = _nearest(pool, wanted.duration_s, wanted.tolerance_s)
+        if self._order == "round_robin":
+            return pool[0]
+        return self._rng.choices(pool, [clip.weight for clip in pool])[0]
+
+    def _unheard(self, pool: list[Clip], planned: Collection[Clip]) -> list[Clip]:
+        """Return the clips of *pool* not heard in the present round; a round ends when all of *pool* were heard."""
+        ids = {clip.id for clip in pool}
+        past = [name for name in self._heard.get(pool[0].kind, []) if name in ids]
+        past += [clip.id for clip in planned if clip.id in ids]
+        rounds_done = min(past.count(name) for name in ids)
+        fresh = [clip for clip in pool if past.count(clip.id) <= rounds_done]
+        if past and len(fresh) > 1:  # the end of one round and the start of the next must not say the same twice
+            fresh = [clip for clip in fresh if clip.id != past[-1]] or fresh
+        return fresh
+
+
+def _of_order(pool: list[Clip], place: int) -> list[Clip]:
+    """Return the progress lines for the *place*-th of the turn: that order, else the highest one below it, else all."""
+    orders = {clip.order for clip in pool if clip.order is not None}
+    reached = [order for order in orders if order <= place]
+    if not reached:
+        return pool
+    return [clip for clip in pool if clip.order == max(reached)]
+
+
+def _nearest(pool: list[Clip], duration_s: float, tolerance_s: float) -> list[Clip]:
+    distance = {clip.id: max(0.0, abs(clip.duration_s - duration_s) - tolerance_s) for clip in pool}
+    least = min(distance.values())
+    return [clip for clip in pool if distance[clip.id] <= least + 1e-9]
+
+
+def _primary(tag: str) -> str:
+    return tag.lower().replace("_", "-").split("-")[0]
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
