@@ -2,7 +2,7 @@
 
 from ._ladders import LadderShape, best_ladder, ladder_grid
 from ._replay import POLICIES, ReplayedTurn, benchmark_config, replay, write_jsonl
-from ._score import Score, score
+from ._score import Score, score, sounds_of
 from ._trace import BUNDLED, TraceTurn, bundled_trace, read_trace
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "read_trace",
     "replay",
     "score",
+    "sounds_of",
     "write_jsonl",
 ]

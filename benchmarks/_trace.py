@@ -65,7 +65,7 @@ def read_trace(path: str | Path) -> list[TraceTurn]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise TraceError(f"{file} is larger than 1 GiB; split it")
-        with file.open(encoding="utf-8", newline="") as lines:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
             return _read(file, csv.DictReader(lines, strict=True))
     except OSError as exc:
         raise TraceError(
@@ -171,7 +171,7 @@ def _listed_news(row: _Row) -> list[TraceNews]:
     wrong = 'milestones must be a JSON list of {"name": ..., "at_ms": ..., "tool": ...}'
     try:
         items = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise row.error(wrong) from None
     if not isinstance(items, list):
         raise row.error(wrong)

@@ -101,6 +101,7 @@ class Session:
                 self.post(Stop(flush=True))
             self._held_at = None
             self._turns += 1
+            self._owners = {cue: turn for cue, turn in self._owners.items() if turn.number >= self._turns - 2}
             self._engine.count("turns")
             self._turn = Turn(
                 self, self._engine, number=self._turns, id=id or f"{self.id}-{self._turns}", began_at=now,
@@ -250,7 +251,7 @@ class Session:
         at = self._output.time_of(event.frame)
         if event.cue is None:
             if event.what is Heard.REPLY_STARTED and self._speaker is not None:
-                self._speaker.reply_heard(at)
+                self._speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
             elif event.what is Heard.REPLY_STARVED:
                 self._engine.count("reply_starved")
             return
@@ -268,8 +269,3 @@ class Session:
             self._engine.count("skipped")
         if event.what is not Heard.STARTED:
             del self._owners[event.cue]
-
-    def forget(self, cues: Iterable[int]) -> None:
-        """Drop cues that were armed and will not sound."""
-        for cue in cues:
-            self._owners.pop(cue, None)

@@ -1,21 +1,19 @@
 """A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
 
 import logging
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..fillers import Clip, Kind
 from ._engine import Engine
-from .mixer import Heard, MixerEvent, Stop, Tell
-from .planning import CastCue, PlannedCue, Situation, cast
+from ._sounds import TurnSounds
+from .mixer import MixerEvent, Stop, Tell
+from .planning import PlannedCue, Situation, cast
 from .prediction import WaitDistribution
 from .turns import (
     ANNOUNCING,
     MilestoneRecord,
     Outcome,
     PredictionRecord,
-    SoundRecord,
     TurnRecord,
     TurnState,
     WaitRecord,
@@ -28,17 +26,6 @@ logger = logging.getLogger("stopgap")
 
 LIKELY = 0.5
 """A filler makes way at its next cut mark if the announced reply comes before its end with this probability."""
-
-
-@dataclass(slots=True)
-class _Played:
-    """A filler of this turn that has started."""
-
-    cue: CastCue
-    requested_at: float
-    start_at: float
-    end_at: float | None = None
-    cut: bool = False
 
 
 class Turn:
@@ -72,8 +59,7 @@ class Turn:
         self._began_at = began_at
         self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
         self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
-        self._armed: dict[int, CastCue] = {}
-        self._played: dict[int, _Played] = {}
+        self._sounds = TurnSounds()
         self._reply = session.reply_input()
         self._outcome: Outcome = "waiting"
         self._cancel_reason: str | None = None
@@ -224,20 +210,14 @@ class Turn:
             work.submit(lambda: self._plan_again(situation, number))
 
     def on_sound(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
-        """Take in what happened to a filler of this turn; return its clip."""
-        cue = event.cue or 0
-        if event.what is Heard.STARTED:
-            self._played[cue] = _Played(self._armed.pop(cue), requested_at, at)
-            return self._played[cue].cue.clip
-        if event.what is Heard.ENDED:
-            played = self._played[cue]
-            played.end_at, played.cut = at, event.cut
-        return None
+        """Take in what happened to a filler of this turn; return its clip if it started."""
+        return self._sounds.take(event, at, requested_at)
 
-    def reply_heard(self, at: float) -> None:
+    def reply_heard(self, at: float, held_back_s: float) -> None:
+        """Take in that the reply began to sound, *held_back_s* after the mixer had it."""
         for wait in self._state.waits:
             if wait.available_at is not None and wait.heard_at is None:
-                wait.heard_at = at
+                wait.heard_at, wait.held_back_s = at, held_back_s
 
     # Planning ---------------------------------------------------------------------------------------------------
 
@@ -252,31 +232,26 @@ class Turn:
                 self._arm(self._engine.policy.plan(situation), situation, origin)
 
     def _arm(self, sheet: tuple[PlannedCue, ...], situation: Situation, origin: float) -> None:
-        said = self._count(Kind.PROGRESS)
+        said = self._sounds.count(Kind.PROGRESS)
         cues = cast(sheet, situation, self._session.selector, self._engine.config, said)
-        self._session.forget(self._armed)
-        self._armed = self._session.arm(self, cues, origin, origin + situation.horizon_s)
+        self._sounds.arm(self._session.arm(self, cues, origin, origin + situation.horizon_s))
 
     def _make_way(self) -> None:
-        """The reply is announced: end a spoken filler at its next mark if the reply will likely come before its end."""
-        sounding = [p for p in self._played.values() if p.end_at is None and p.cue.clip.kind.spoken]
-        if not sounding:
+        """The reply is announced: a spoken filler ends at its next mark if the reply likely comes before its end."""
+        until = self._sounds.spoken_until()
+        if until is None:
             return
-        left = max(p.start_at + p.cue.clip.duration_s for p in sounding) - self._engine.clock.now()
+        left = max(0.0, until - self._engine.clock.now())
         latest = self._state.latest
         rest = self._engine.predictor.predict(latest.name, latest.context)
-        if 1.0 - float(rest.survival(max(left, 0.0))) >= LIKELY:
+        if 1.0 - float(rest.survival(left)) >= LIKELY:
             self._session.post(Tell("release"))
 
     def _situation(self, origin: float, first: bool) -> Situation:
-        state, config, session = self._state, self._engine.config, self._session
-        context = state.context
-        tool_at = state.tool_started_at
-        latest = state.latest
-        spoken = [p for p in self._played.values() if p.cue.clip.kind.spoken]
-        sounding = [p.start_at + p.cue.clip.duration_s - origin for p in spoken if p.end_at is None]
+        state, config, session, sounds = self._state, self._engine.config, self._session, self._sounds
+        context, latest, tool_at = state.context, state.latest, state.tool_started_at
+        until, last_end = sounds.spoken_until(), sounds.last_spoken_end()
         wait_age = origin - state.wait.began_at
-        last_end = max((p.end_at for p in spoken if p.end_at is not None), default=-math.inf)
         quiet_from = max(last_end, state.wait.began_at)
         clips = self._engine.clips(
             session.rate, language=self._language, voice=self._voice,
@@ -284,7 +259,6 @@ class Turn:
         )  # fmt: skip
         if state.status == "tentative":
             clips = tuple(clip for clip in clips if clip.kind in config.tentative_kinds)
-        sounds_on = max(sounding, default=0.0)
         return Situation(
             context=context,
             milestone=latest.name,
@@ -293,28 +267,17 @@ class Turn:
             tool_age_s=None if tool_at is None else origin - tool_at,
             clips=clips,
             override=config.override(context.agent, context.tool),
-            spoken=len(spoken),
-            spoken_left=session.conversation.left(origin, config.limits, len(spoken)),
+            spoken=sounds.spoken,
+            spoken_left=session.conversation.left(origin, config.limits, sounds.spoken),
             recent=session.conversation.recent(origin, self.number),
-            silent_s=0.0 if sounding else self._silence(quiet_from, origin),
-            sounding_s=max(sounds_on, 0.0),
-            since_spoken_s=0.0 if sounding else origin - last_end,
-            bed=any(p.end_at is None and p.cue.clip.loops for p in self._played.values()),
-            progress_said=self._count(Kind.PROGRESS) > 0,
+            silent_s=sounds.silence(quiet_from, origin, config.costs.ambience_credit) if until is None else 0.0,
+            sounding_s=max(0.0, until - origin) if until is not None else 0.0,
+            since_spoken_s=origin - last_end if until is None else 0.0,
+            bed=sounds.bed,
+            progress_said=sounds.count(Kind.PROGRESS) > 0,
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
         )
-
-    def _silence(self, start: float, end: float) -> float:
-        """Return the s from *start* to *end*, a bed's time discounted."""
-        covered = 0.0
-        for played in self._played.values():
-            if not played.cue.clip.kind.spoken:
-                covered += max(0.0, min(end, played.end_at or end) - max(start, played.start_at))
-        return max(0.0, end - start - self._engine.config.costs.ambience_credit * covered)
-
-    def _count(self, kind: Kind) -> int:
-        return sum(played.cue.clip.kind is kind for played in self._played.values())
 
     # The end ----------------------------------------------------------------------------------------------------
 
@@ -338,8 +301,6 @@ class Turn:
         state = self._state
         state.end()
         self._outcome, self._ended_at = outcome, now
-        self._session.forget(self._armed)
-        self._armed = {}
         if outcome != "retracted":
             lessons = state.lessons(cut_off_at)
             self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
@@ -367,21 +328,10 @@ class Turn:
             policy=self._engine.policy.name,
             prediction=PredictionRecord(*(self._predicted.quantile(share) for share in (0.5, 0.8, 0.95))),
             milestones=tuple(MilestoneRecord(n.name, n.at - zero, n.tool) for w in state.waits for n in w.news),
-            waits=tuple(WaitRecord(w.began_at - zero, since(w.available_at), since(w.heard_at)) for w in state.waits),
-            sounds=tuple(self._sound(played, zero) for played in self._played.values()),
+            waits=tuple(
+                WaitRecord(w.began_at - zero, since(w.available_at), since(w.heard_at), w.held_back_s)
+                for w in state.waits
+            ),
+            sounds=self._sounds.records(zero, self._engine.clock.now()),
             notes=tuple(state.notes),
-        )
-
-    def _sound(self, played: _Played, zero: float) -> SoundRecord:
-        clip = played.cue.clip
-        heard_s = (played.end_at if played.end_at is not None else self._engine.clock.now()) - played.start_at
-        return SoundRecord(
-            kind=clip.kind,
-            clip=clip.id,
-            text=clip.heard_text(round(heard_s * clip.rate)),
-            start_s=played.start_at - zero,
-            end_s=None if played.end_at is None else played.end_at - zero,
-            requested_s=played.requested_at - zero,
-            cut=played.cut,
-            reason=played.cue.reason,
         )

@@ -10,7 +10,7 @@ from ._kinds import BED_KINDS, Kind
 from ._validation import Section, read_toml, validated
 
 Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
-Count = Annotated[int, Field(ge=0)] | Literal["unlimited"]
+Count = Annotated[int, Field(ge=0, strict=True)] | Literal["unlimited"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -209,7 +209,7 @@ class Config(Section):
     prediction: Prediction = Prediction()
     output: OutputSettings = OutputSettings()
     kinds: dict[Kind, KindSettings] = {Kind.TONE: KindSettings(enabled=False)}
-    """``[kinds.typing]``-style tables; a kind that is not named is enabled (tones are not by default)."""
+    """``[kinds.ambience]``-style tables; a kind that is not named is enabled (tones are not by default)."""
     agents: dict[Name, Override] = {}
     tools: dict[Name, Override] = {}
     ladder: tuple[LadderStep, ...] = (

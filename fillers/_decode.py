@@ -61,8 +61,7 @@ def resampled_loop(samples: Samples, rate: int, to_rate: int) -> Samples:
         return samples
     around = np.pad(samples, len(samples), mode="wrap")
     length = round(len(samples) * to_rate / rate)
-    start = round(len(samples) * to_rate / rate)
-    return resampled(around, rate, to_rate)[start : start + length]
+    return resampled(around, rate, to_rate)[length : 2 * length].copy()  # a view would keep all three rounds alive
 
 
 def with_soft_edges(samples: Samples, rate: int) -> Samples:

@@ -31,7 +31,7 @@ def matching_phrases(clips: Iterable[Clip], phrases: Collection[str] | None) -> 
     clips = tuple(clips)
     if phrases is None:
         return clips
-    wanted = {_plain(phrase) for phrase in phrases}
+    wanted = {_plain(phrase) for phrase in phrases} - {""}  # "..." must not match what has no text
     return tuple(clip for clip in clips if _plain(clip.id) in wanted or _plain(clip.text or "") in wanted)
 
 

@@ -127,6 +127,8 @@ class Mixer:
         if schedule.reply_playing and not schedule.held:
             tail = self._reply.peek(schedule.stop_fade).copy()
             tail *= np.linspace(1.0, 0.0, len(tail), endpoint=False, dtype=np.float32)
+            since = schedule.position - schedule.reply_resumed
+            tail *= np.float32(min(1.0, since / schedule.stop_fade))
             self._tails.append((schedule.position, tail))
         if flush:
             self._reply.clear()
@@ -171,14 +173,14 @@ def _add_voice(out: Samples, voice: Voice, position: int) -> None:
     fade_in = voice.cue.rule.fade_in
     if offset < fade_in:
         gain *= _ramp(np.arange(offset, offset + frames), fade_in, clip.kind.spoken)
-    if voice.fade and voice.end is not None and position + frames > voice.end - voice.fade:
+    if voice.end is not None and (voice.level < 1.0 or position + frames > voice.end - voice.fade):
         left = voice.end - np.arange(position, position + frames)
-        gain *= _ramp(left, voice.fade, not equal_power(clip.kind))
+        gain *= _ramp(left, max(voice.fade, 1), not equal_power(clip.kind), voice.level)
     out += part * gain
 
 
-def _ramp(at: np.ndarray, length: int, linear: bool) -> Samples:
-    share = np.clip(at.astype(np.float32) / np.float32(length), 0.0, 1.0)
+def _ramp(at: np.ndarray, length: int, linear: bool, top: float = 1.0) -> Samples:
+    share = np.float32(top) * np.clip(at.astype(np.float32) / np.float32(length), 0.0, 1.0)
     return np.asarray(share if linear else np.sin(share * np.float32(np.pi / 2)), np.float32)
 
 

@@ -16,6 +16,7 @@ MAX_VOICES = 32
 """Voices that sound at once. Cues beyond that are skipped and reported."""
 STOP_FADE_S = 0.02
 """s. Fade of everything that sounds when the user speaks."""
+_LONG_AGO = -(1 << 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,14 @@ class Voice:
     fade: int = 0
     """Frames before *end* over which it fades."""
     cut: bool = False
+    level: float = 1.0
+    """Where the fade starts: below 1 if it took over from one that was under way."""
 
-    def stop(self, how: Ending) -> None:
-        """End as *how* says, unless it ends sooner anyway."""
+    def stop(self, how: Ending, frame: int) -> None:
+        """End as *how* says, decided at *frame*, unless it ends sooner anyway."""
         if self.end is None or self.start + how.end < self.end:
+            if self.end is not None and self.fade:
+                self.level *= min(1.0, (self.end - frame) / self.fade)
             self.end, self.fade, self.cut = self.start + how.end, how.fade, how.cut
 
 
@@ -103,7 +108,7 @@ class Schedule:
         self.reply_playing = False
         self.reply_start: int | None = None
         """Frame at which the handoff lets the reply start."""
-        self.reply_resumed = -(1 << 60)
+        self.reply_resumed = _LONG_AGO
         """Frame at which a held reply went on: it fades in from there."""
         self.stop_fade = round(STOP_FADE_S * rate)
         self._preroll = preroll
@@ -140,7 +145,7 @@ class Schedule:
             clip = voice.cue.clip
             how = release(self.position - voice.start, clip_length(clip), mark_frames(clip), voice.cue.rule)
             if clip.kind.spoken and how is not None:
-                voice.stop(how)
+                voice.stop(how, self.position)
 
     def write(self, frames: int) -> None:
         """Note *frames* more of the reply. The first ones disarm, and begin the handoff once the preroll is there."""
@@ -257,7 +262,8 @@ class Schedule:
     def _yield_all(self) -> int:
         """End every voice by its kind's rule and return the frame at which the reply may start.
 
-        The spoken voices decide; beds go on beneath them and are gone when the last word is.
+        The spoken voices decide; beds go on beneath them and are gone when the last word is, or, where the reply
+        overlaps it, when the reply starts.
         """
         last_word = self.position
         for voice in sorted(self.voices, key=lambda v: not v.cue.clip.kind.spoken):
@@ -265,20 +271,21 @@ class Schedule:
             played = self.position - voice.start
             how = ending(played, clip_length(clip), mark_frames(clip), rule)
             if clip.kind.spoken:
-                voice.stop(how)
-                last_word = max(last_word, voice.end or 0)
+                voice.stop(how, self.position)
+                last_word = max(last_word, (voice.end or 0) + min(rule.gap, 0))
             else:
-                voice.stop(Ending(max(how.end, last_word - voice.start), how.fade, how.cut))
+                voice.stop(Ending(max(how.end, last_word - voice.start), how.fade, how.cut), self.position)
         gaps = [voice.end + voice.cue.rule.gap for voice in self.voices if voice.end is not None]
         return max(self.position, self._quiet_until, *gaps) if gaps else max(self.position, self._quiet_until)
 
     def _fade_voices(self) -> None:
         for voice in self.voices:
             length = self.position - voice.start + self.stop_fade
-            voice.stop(Ending(length, self.stop_fade, cut=not voice.cue.clip.loops))
+            voice.stop(Ending(length, self.stop_fade, cut=not voice.cue.clip.loops), self.position)
 
     def _reply_gone(self) -> None:
         self.reply_playing, self.reply_start, self._available = False, None, None
+        self.reply_resumed = _LONG_AGO
         self._reply_open = self._starved = False
 
     def _note(self, what: Heard, requested: int, cue: int | None = None, cut: bool = False) -> None:

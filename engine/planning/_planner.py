@@ -142,7 +142,7 @@ def _earliest(situation: Situation) -> int:
     if after is None:
         return 0
     origin = situation.tool_age_s if situation.tool_age_s is not None else situation.wait_age_s
-    return max(0, math.ceil((after - origin + situation.milestone_age_s) / GRID_S - 0.5))
+    return max(0, math.ceil((after - origin + situation.milestone_age_s) / GRID_S - 1e-9))
 
 
 def _bed_kind(clips: tuple[Clip, ...]) -> Kind:

@@ -47,6 +47,9 @@ class WaitRecord:
     """The reply's first audio existed; None: it never did."""
     heard_s: float | None
     """The reply began to sound."""
+    held_back_s: float | None
+    """s by which fillers held it back: from its arrival in the mixer to its first frame. What the output's own
+    latency adds is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class TurnRecord:
     @property
     def reply_delay_s(self) -> float | None:
         """s by which fillers held back the reply, over all waits; None if no reply was heard."""
-        delays = [w.heard_s - w.available_s for w in self.waits if w.heard_s is not None and w.available_s is not None]
+        delays = [wait.held_back_s for wait in self.waits if wait.held_back_s is not None]
         return sum(delays) if delays else None
 
     def as_dict(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Wait:
     began_at: float
     available_at: float | None = None
     heard_at: float | None = None
+    held_back_s: float | None = None
     news: list[News] = field(default_factory=list)
 
 

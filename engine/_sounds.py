@@ -1,0 +1,108 @@
+"""The fillers of one turn: armed, sounding, heard."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..fillers import Clip, Kind
+from .mixer import Heard, MixerEvent
+from .planning import CastCue
+from .turns import SoundRecord
+
+
+@dataclass(slots=True)
+class Played:
+    """A filler that has started."""
+
+    cue: CastCue
+    requested_at: float
+    start_at: float
+    start_frame: int
+    end_at: float | None = None
+    heard_frames: int | None = None
+    cut: bool = False
+
+    @property
+    def clip(self) -> Clip:
+        return self.cue.clip
+
+
+class TurnSounds:
+    """Keeps what a turn has armed and what of it was heard. Times are s on the manager's clock."""
+
+    def __init__(self) -> None:
+        self._armed: dict[int, CastCue] = {}
+        self._played: dict[int, Played] = {}
+
+    def arm(self, cues: Mapping[int, CastCue]) -> None:
+        """Take in armed *cues* by their ids. Those they replace are kept: the mixer may have started one meanwhile."""
+        self._armed.update(cues)
+
+    def take(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
+        """Take in what happened to a cue at *at*; return the clip if it started."""
+        cue = event.cue or 0
+        if event.what is Heard.STARTED:
+            self._played[cue] = Played(self._armed.pop(cue), requested_at, at, event.frame)
+            return self._played[cue].clip
+        if event.what is Heard.ENDED:
+            played = self._played[cue]
+            played.end_at, played.cut = at, event.cut
+            played.heard_frames = event.frame - played.start_frame
+        return None
+
+    @property
+    def spoken(self) -> int:
+        """How many spoken ones have started."""
+        return sum(played.clip.kind.spoken for played in self._played.values())
+
+    @property
+    def bed(self) -> bool:
+        """Whether a looping bed sounds."""
+        return any(played.end_at is None and played.clip.loops for played in self._played.values())
+
+    def count(self, kind: Kind) -> int:
+        """Return how many of *kind* have started."""
+        return sum(played.clip.kind is kind for played in self._played.values())
+
+    def spoken_until(self) -> float | None:
+        """Return when the spoken filler that sounds now will end by itself; None: none sounds."""
+        ends = [
+            played.start_at + played.clip.duration_s
+            for played in self._played.values()
+            if played.end_at is None and played.clip.kind.spoken
+        ]
+        return max(ends, default=None)
+
+    def last_spoken_end(self) -> float:
+        """Return when the last spoken filler ended; minus infinity without one."""
+        ends = [p.end_at for p in self._played.values() if p.end_at is not None and p.clip.kind.spoken]
+        return max(ends, default=-math.inf)
+
+    def silence(self, start: float, end: float, ambience_credit: float) -> float:
+        """Return the s from *start* to *end*, a bed's time discounted."""
+        covered = 0.0
+        for played in self._played.values():
+            if not played.clip.kind.spoken:
+                until = played.end_at if played.end_at is not None else end
+                covered += max(0.0, min(end, until) - max(start, played.start_at))
+        return max(0.0, end - start - ambience_credit * covered)
+
+    def records(self, zero: float, now: float) -> tuple[SoundRecord, ...]:
+        """Return what was heard up to *now*; times count from *zero*."""
+        return tuple(_record(played, zero, now) for played in self._played.values())
+
+
+def _record(played: Played, zero: float, now: float) -> SoundRecord:
+    clip, heard = played.clip, played.heard_frames
+    if heard is None:
+        heard = round(max(0.0, now - played.start_at) * clip.rate)
+    return SoundRecord(
+        kind=clip.kind,
+        clip=clip.id,
+        text=clip.heard_text(heard),
+        start_s=played.start_at - zero,
+        end_s=None if played.end_at is None else played.end_at - zero,
+        requested_s=played.requested_at - zero,
+        cut=played.cut,
+        reason=played.cue.reason,
+    )
