@@ -1,6 +1,10 @@
 """A grid of fixed ladders, and the best of it in hindsight: what any fixed timer could have reached."""
 
-from collections.abc import Callable, Iterator, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
@@ -44,16 +48,78 @@ def ladder_grid() -> Iterator[LadderShape]:
 
 
 def best_ladder(
-    turns: Sequence[TraceTurn], config: Config, *, bank: ClipBank, advance: Callable[[int], None] | None = None
+    turns: Sequence[TraceTurn],
+    config: Config,
+    *,
+    bank: ClipBank,
+    known_after_ms: float = 0.0,
+    advance: Callable[[int], None] | None = None,
+    workers: int = 1,
 ) -> tuple[LadderShape, Score]:
-    """Replay every ladder of the grid and return the one of least mean cost: a choice made in hindsight."""
+    """Replay every ladder of the grid and return the one of least mean cost: a choice made in hindsight.
+
+    Args:
+        turns: As for `replay`.
+        config: What all ladders share.
+        bank: Ready clips: those of *config*'s packs, which every further process loads for itself.
+        known_after_ms: As for `replay`.
+        advance: Called with 1 for each ladder that was tried.
+        workers: Processes. The result does not depend on it.
+    """
     best: tuple[LadderShape, Score] | None = None
-    for shape in ladder_grid():
-        candidate = config.model_copy(update={"mode": "ladder", "ladder": shape.steps()})
-        reached = score(list(replay(turns, candidate, bank=bank)), config.costs)
-        if best is None or reached.cost < best[1].cost:
-            best = (shape, reached)
-        if advance is not None:
-            advance(1)
+    shapes = list(ladder_grid())
+    trial = _Trial(turns, config, known_after_ms)
+    with _mapping(trial, bank, workers) as scores:
+        for shape, reached in zip(shapes, scores(shapes), strict=True):
+            if best is None or reached.cost < best[1].cost:
+                best = (shape, reached)
+            if advance is not None:
+                advance(1)
     assert best is not None
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What all ladders are tried on."""
+
+    turns: Sequence[TraceTurn]
+    config: Config
+    known_after_ms: float
+
+    def score(self, shape: LadderShape, bank: ClipBank) -> Score:
+        config = self.config.model_copy(update={"mode": "ladder", "ladder": shape.steps()})
+        return score(list(replay(self.turns, config, known_after_ms=self.known_after_ms, bank=bank)), config.costs)
+
+
+_Scores = Callable[[Sequence[LadderShape]], Iterable[Score]]
+
+
+@contextmanager
+def _mapping(trial: _Trial, bank: ClipBank, workers: int) -> Iterator[_Scores]:
+    """Yield the function that scores ladders, in their order: here, or in *workers* processes."""
+    if workers <= 1:
+        yield lambda shapes: (trial.score(shape, bank) for shape in shapes)
+        return
+    # spawned, not forked: the caller may have threads (a progress bar), and a fork copies their locks as they are
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _prepare_worker, (trial,))
+    try:
+        yield lambda shapes: pool.map(_score_in_worker, shapes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_here: tuple[_Trial, ClipBank] | None = None
+"""In a worker process: what it tries ladders on."""
+
+
+def _prepare_worker(trial: _Trial) -> None:
+    global _here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and that ends its workers
+    _here = (trial, ClipBank(trial.config.packs))
+
+
+def _score_in_worker(shape: LadderShape) -> Score:
+    assert _here is not None
+    return _here[0].score(shape, _here[1])

@@ -32,8 +32,15 @@ class ReplayedTurn:
 
     turn: TraceTurn
     reply_start_ms: float | None
-    """The reply was first heard; None: cancelled before."""
+    """The reply was first heard, never before it was ready; None: cancelled before."""
     record: TurnRecord
+
+    @classmethod
+    def of(cls, turn: TraceTurn, record: TurnRecord) -> "ReplayedTurn":
+        """Return *turn* with what *record* says became of it."""
+        heard = record.reply_heard_s
+        start_ms = None if heard is None else max(_ms(heard), turn.reply_ready_ms or 0.0)
+        return cls(turn, start_ms, record)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the turn as a line of ``turns.jsonl``."""
@@ -185,7 +192,7 @@ class _Stage:
             self._at(self._clock.now() + LOOK_AGAIN_S, self._collect, number, turn)
             return
         del self._open[number]
-        self._ended.append((number, ReplayedTurn(turn, None if heard is None else _ms(heard), record)))
+        self._ended.append((number, ReplayedTurn.of(turn, record)))
         self._turns_left[turn.conversation_id] -= 1
         if not self._turns_left[turn.conversation_id]:
             for session in self._lines.pop(turn.conversation_id):
@@ -199,4 +206,4 @@ def write_jsonl(turns: Iterable[ReplayedTurn], out: TextIO) -> None:
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000.0, 3)
+    return round(seconds * 1000.0, 4)

@@ -1,6 +1,7 @@
 """What may be said: kinds, clips, packs, the bank, selection, configuration."""
 
 from ._bank import ClipBank, load_pack
+from ._check import PackReport, check_pack, loudness_dbfs, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
@@ -57,6 +58,7 @@ __all__ = [
     "OutputSettings",
     "Override",
     "PackError",
+    "PackReport",
     "Prediction",
     "Reply",
     "Samples",
@@ -69,11 +71,14 @@ __all__ = [
     "Wanted",
     "bundled_folder",
     "bundled_packs",
+    "check_pack",
     "find_pack",
     "load_config",
     "load_pack",
+    "loudness_dbfs",
     "matching_phrases",
     "overlaid",
+    "problems",
     "read_manifest",
     "read_toml",
     "usable_clips",

@@ -1,5 +1,6 @@
 """From an audio file to mono float32 samples at one rate."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def decode(path: Path) -> tuple[Samples, int]:
             if file.frames > MAX_CLIP_S * rate:
                 raise PackError(f"{path} lasts {file.frames / rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
             expected, channels = file.frames, file.channels
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _read(file, path)
     except soundfile.LibsndfileError as exc:
         samples, rate = _decode_with_pydub(path, exc)
         expected, channels = len(samples), samples.shape[1]
@@ -46,6 +47,14 @@ def decode(path: Path) -> tuple[Samples, int]:
     if not np.isfinite(mono).all():
         raise PackError(f"{path} holds NaN or infinite samples; export it again")
     return mono, rate
+
+
+def _read(file: soundfile.SoundFile, path: Path) -> Samples:
+    """Return all of *file*. What libsndfile knows but cannot read is damaged: another decoder would play a part."""
+    try:
+        return np.asarray(file.read(dtype="float32", always_2d=True), np.float32)
+    except soundfile.LibsndfileError as exc:
+        raise PackError(f"{path} is truncated or damaged ({exc.error_string}); copy or record it again") from exc
 
 
 def resampled(samples: Samples, rate: int, to_rate: int) -> Samples:
@@ -76,17 +85,20 @@ def with_soft_edges(samples: Samples, rate: int) -> Samples:
 
 def _decode_with_pydub(path: Path, cause: Exception) -> tuple[Samples, int]:
     """Decode formats that libsndfile lacks (m4a, aac, webm): pydub runs ffmpeg, about 0.13 s a file."""
-    from pydub import AudioSegment
-    from pydub.exceptions import CouldntDecodeError
+    problem = ""
+    with warnings.catch_warnings():  # pydub's, of deprecated modules, of a missing ffmpeg, of the file it leaves open
+        warnings.simplefilter("ignore")
+        from pydub import AudioSegment
+        from pydub.exceptions import CouldntDecodeError
 
-    try:
-        segment = AudioSegment.from_file(path, duration=MAX_CLIP_S + 1)
-    except FileNotFoundError:
-        raise PackError(
-            f"{path} is not audio that libsndfile reads, and ffmpeg is not installed; install it or write FLAC"
-        ) from cause
-    except (CouldntDecodeError, IndexError, ValueError, OSError) as exc:
-        raise PackError(f"{path} is not audio; export it as FLAC or WAV") from exc
+        try:
+            segment = AudioSegment.from_file(path, duration=MAX_CLIP_S + 1)
+        except FileNotFoundError:
+            problem = "is not audio that libsndfile reads, and ffmpeg is not installed; install it or write FLAC"
+        except (CouldntDecodeError, IndexError, ValueError, OSError):
+            problem = "is not audio; export it as FLAC or WAV"
+    if problem:
+        raise PackError(f"{path} {problem}") from cause
     if len(segment) > MAX_CLIP_S * 1000:
         raise PackError(f"{path} lasts more than {MAX_CLIP_S:.0f} s, the most a clip may have")
     scale = float(1 << (8 * segment.sample_width - 1))

@@ -111,12 +111,10 @@ def _place(problem: "ErrorDetails", data: Any) -> tuple[int | str, ...]:
     """Return where in *data* the problem is: pydantic's location without the names it gives to a union's members."""
     loc: list[int | str] = []
     for part in problem["loc"]:
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, list | tuple) and isinstance(part, int):
-            data = data[part]
-        else:
+        known = part in data if isinstance(data, Mapping) else isinstance(data, list | tuple) and isinstance(part, int)
+        if not known:
             break
+        data = data[part]
         loc.append(part)
     return (*loc, problem["loc"][-1]) if problem["type"] == "missing" else tuple(loc)
 

@@ -1,17 +1,28 @@
 """Fixtures that every test file may use."""
 
+import itertools
 import os
-from collections.abc import Callable, Iterable
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from ctypes.util import find_library
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from stopgap.fillers import Clip, ClipBank, CutMark, Kind, Samples
+from stopgap.engine.mixer import ArmedCue, HandoffFrames
+from stopgap.fillers import Clip, ClipBank, Config, CutMark, Kind, Samples
 
 settings.register_profile("stopgap", deadline=None)
 settings.load_profile("stopgap")
 
 MakeClip = Callable[..., Clip]
+MakeCue = Callable[..., ArmedCue]
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +83,109 @@ def make_clip() -> MakeClip:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_cue() -> MakeCue:
+    """A maker of armed cues with running ids: ``make_cue(clip, start, gain=..., end=..., min_play_ms=..., ...)``.
+
+    Numbers of the handoff that are not given are those of its kind by default.
+    """
+    ids = itertools.count(1)
+
+    def make(
+        clip: Clip,
+        start: int,
+        *,
+        gain: float = 1.0,
+        end: int | None = None,
+        allow_belated: bool = True,
+        **numbers: float,
+    ) -> ArmedCue:
+        handoff = Config().handoff.of(clip.kind).model_copy(update=numbers)
+        rule = HandoffFrames.at_rate(handoff, clip.rate)
+        return ArmedCue(next(ids), clip, start, rule, gain, end, allow_belated)
+
+    return make
+
+
+class NullSink:
+    """A private PulseAudio server whose one sink plays into nothing and can be recorded sample by sample.
+
+    Its folder is short because a socket's path may have about 107 bytes. ``norewinds=1`` keeps the sink from
+    working in blocks of up to 2 s, which lose the first frames.
+    """
+
+    rate = 48_000
+
+    def __init__(self, folder: str) -> None:
+        socket = f"{folder}/pulse"
+        self.environment = {"XDG_RUNTIME_DIR": folder, "HOME": folder, "PULSE_SERVER": f"unix:{socket}"}
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.server = self._spawn(
+            "pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no", "--use-pid-file=no",
+            "-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
+            "-L", "module-null-sink sink_name=fill rate=48000 channels=1 format=float32le norewinds=1",
+        )  # fmt: skip
+        self._until(lambda: self._ask("info") != "")
+
+    def record(self) -> Path:
+        """Record what the sink plays from now on, as raw float32, and return the file."""
+        path = Path(self._folder, "capture.raw")
+        with path.open("wb") as file:
+            self._spawn(
+                "parec", "-d", "fill.monitor", "--format=float32le", "--rate=48000", "--channels=1",
+                "--latency-msec=10", "--raw", stdout=file,
+            )  # fmt: skip
+        self._until(lambda: path.stat().st_size > 0)
+        return path
+
+    def recorded(self, path: Path) -> Samples:
+        """Return what was recorded up to 0.2 s from now."""
+        enough = path.stat().st_size + round(0.2 * self.rate) * 4
+        self._until(lambda: path.stat().st_size >= enough)
+        raw = path.read_bytes()
+        return np.frombuffer(raw[: len(raw) // 4 * 4], "<f4").astype(np.float32)
+
+    def close(self) -> None:
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+    def _ask(self, *words: str) -> str:
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(["pactl", *words], env=environment, capture_output=True, text=True).stdout
+
+    def _spawn(self, *command: str, stdout: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.environment}
+        process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.DEVNULL)
+        self._processes.append(process)
+        return process
+
+    def _until(self, ready: Callable[[], bool]) -> None:
+        """Look again and again, 10 s at most, until *ready* or the server is gone."""
+        for _ in range(200):
+            if ready():
+                return
+            with suppress(subprocess.TimeoutExpired):
+                self.server.wait(0.05)
+                break
+        pytest.fail("the PulseAudio null sink does not work")
+
+
+@pytest.fixture
+def null_sink() -> Iterator[NullSink]:
+    """A running null sink; skips without PulseAudio or PortAudio, unless STOPGAP_REQUIRE_AUDIO=1 forbids that."""
+    missing = [tool for tool in ("pulseaudio", "pactl", "parec") if shutil.which(tool) is None]
+    missing += [] if find_library("portaudio") else ["libportaudio2"]
+    if missing:
+        reason = f"not installed: {', '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("STOPGAP_REQUIRE_AUDIO") == "1" else pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="sg", ignore_cleanup_errors=True) as folder:
+        sink = NullSink(folder)
+        try:
+            yield sink
+        finally:
+            sink.close()

@@ -1,5 +1,6 @@
 """What every output does, and the map between its frames and the clock."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -79,6 +80,8 @@ class FrameClock:
 
     DRIFT = 0.01
     STALL_S = 0.5
+    ROUNDING = 1e-5
+    """Frames. Less than this is float noise."""
 
     def __init__(self, rate: int, origin: float) -> None:
         self.rate = rate
@@ -90,7 +93,8 @@ class FrameClock:
         self.origin += off if off < 0 or off > self.STALL_S else self.DRIFT * off
 
     def frame_at(self, at: float) -> int:
-        return max(0, round((at - self.origin) * self.rate))
+        """Return the first frame that is heard at *at* or after it: nothing sounds early."""
+        return max(0, math.ceil((at - self.origin) * self.rate - self.ROUNDING))
 
     def time_of(self, frame: int) -> float:
         return self.origin + frame / self.rate

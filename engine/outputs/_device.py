@@ -1,6 +1,7 @@
 """Sound out of a device, through PortAudio (sounddevice)."""
 
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ LONGEST_LATENCY_S = 1.0
 """s. PortAudio's own figures beyond this are garbage (89,478 s was seen on a JACK client)."""
 MOST_FRAMES = 16_384
 """Frames of the largest callback that is served."""
+HANGS_S = 3.0
+"""s without a callback after which a device counts as gone (a stopped PulseAudio server never says so)."""
+AWAKE_S = 0.5
+"""s between two looks up to which this process counts as awake: longer, and it was us who hung."""
+CLOSE_S = 2.0
+"""s to wait for a device to close: PortAudio waits for ever for one that hangs."""
 
 
 class DeviceOutput:
@@ -45,6 +52,8 @@ class DeviceOutput:
         self._frames = FrameClock(rate, 0.0)
         self._block = np.zeros(MOST_FRAMES, np.float32)
         self._callbacks = 0
+        self._callbacks_seen = 0
+        self._seen_at = self._looked_at = 0.0
         self._underruns = 0
         self._failed = False
         self._closed = False
@@ -52,6 +61,7 @@ class DeviceOutput:
     def start(self, source: Source, clock: Clock) -> None:
         self._source, self._clock = source, clock
         self._frames = FrameClock(self.rate, clock.now())
+        self._seen_at = self._looked_at = clock.now()
         try:
             self._stream = self._open()
             latency = self._latency()
@@ -70,7 +80,10 @@ class DeviceOutput:
 
     def catch_up(self, now: float) -> None:
         """Do nothing while the device pulls; once it has failed, keep the schedule moving by the clock."""
-        if self._failed and self._source is not None:
+        if self._source is None:
+            return
+        self._watch(now)
+        if self._failed:
             self._source.skip_to(max(self._source.position, self._frames.frame_at(now)))
 
     def statistics(self) -> dict[str, float]:
@@ -80,12 +93,27 @@ class DeviceOutput:
         self._closed = True
         stream, self._stream = self._stream, None
         if stream is not None:
-            try:
-                stream.abort()
-                stream.close()
-            except self._sd.PortAudioError as exc:
-                logger.warning("closing the audio device failed: %s", exc)
+            closing = threading.Thread(target=self._close, args=(stream,), name="stopgap-close", daemon=True)
+            closing.start()
+            closing.join(CLOSE_S)
+            if closing.is_alive():
+                logger.warning("the audio device (%s) hangs and was left behind", self._info["name"])
         self._source = None
+
+    def _close(self, stream: Any) -> None:
+        try:
+            stream.abort()
+            stream.close()
+        except self._sd.PortAudioError as exc:
+            logger.warning("closing the audio device failed: %s", exc)
+
+    def _watch(self, now: float) -> None:
+        """Give up a device that asks for nothing although this process was awake to be asked."""
+        if self._callbacks != self._callbacks_seen or now - self._looked_at > AWAKE_S:
+            self._callbacks_seen, self._seen_at = self._callbacks, now
+        self._looked_at = now
+        if now - self._seen_at > HANGS_S:
+            self._fail("the audio device hangs")
 
     def _open(self) -> Any:
         """Open the stream, mono; devices that refuse mono get the same on both channels."""
@@ -160,7 +188,10 @@ def find_device(sd: Any, device: str | int | None) -> dict[str, Any]:
         info: dict[str, Any] = sd.query_devices(device, "output")
     except (ValueError, sd.PortAudioError) as exc:
         names = [d["name"] for d in sd.query_devices() if d["max_output_channels"] > 0]
-        if device is None or not names:
+        there = (
+            f"there are: {', '.join(names)}" if names else "there is no output device at all; write to a file instead"
+        )
+        if device is None:
             raise OutputError("there is no audio output device; write to a file instead") from exc
-        raise OutputError(f"audio device {device!r} not found or not unique; there are: {', '.join(names)}") from exc
+        raise OutputError(f"audio device {device!r} not found or not unique; {there}") from exc
     return info

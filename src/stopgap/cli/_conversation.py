@@ -213,9 +213,7 @@ def converse(
             while turn.record.reply_heard_s is None:
                 pace.until(pace.clock.now() + 0.05)
             pace.until(zero + (turn.record.reply_heard_s or 0.0) + exchange.answer.duration_s)
-            record = turn.record
-            start_ms = None if record.reply_heard_s is None else record.reply_heard_s * 1000.0
-            heard.append(ReplayedTurn(exchange.trace, start_ms, record))
+            heard.append(ReplayedTurn.of(exchange.trace, turn.record))
             on_turn(number, turn)
         pace.until(pace.clock.now() + PAUSE_S)
         session.tick()

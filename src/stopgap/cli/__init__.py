@@ -1,0 +1,5 @@
+"""The command line: ``stopgap``."""
+
+from ._app import main
+
+__all__ = ["main"]

@@ -1,0 +1,114 @@
+"""``stopgap pack``: what is in the packs, and whether they are fit to be used."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._console import new_table, print_json, print_table
+from ._options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from stopgap.fillers import Clip, Manifest
+
+pack_app = typer.Typer(name="pack", help="Look into clip packs.", no_args_is_help=True)
+
+
+@pack_app.command("list")
+def list_packs(
+    packs: Annotated[
+        list[str] | None, typer.Argument(metavar="[PACK]...", help="Bundled packs or folders; default: all bundled.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List packs and their clips."""
+    from stopgap.fillers import bundled_packs, find_pack, load_config, load_pack
+
+    names = packs or (list(load_config(config).packs) if config is not None else bundled_packs())
+    loaded = [(name, *load_pack(find_pack(name))) for name in names]
+    if as_json:
+        print_json([_as_dict(name, manifest, clips) for name, manifest, clips in loaded])
+        return
+    for name, manifest, clips in loaded:
+        _print_pack(name, manifest, clips)
+
+
+@pack_app.command("check")
+def check(
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="A bundled pack or a folder with a pack.toml.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a pack: errors keep it from loading, warnings from sounding well."""
+    from stopgap.fillers import check_pack
+
+    report = check_pack(pack)
+    if as_json:
+        print_json(
+            {
+                "pack": pack,
+                "ok": not report.errors,
+                "clips": len(report.clips),
+                "errors": report.errors,
+                "warnings": report.warnings,
+            }
+        )
+    else:
+        for error in report.errors:
+            typer.echo(f"error: {error}")
+        for warning in report.warnings:
+            typer.echo(f"warning: {warning}")
+        state = "cannot be used" if report.errors else "can be used"
+        typer.echo(
+            f"{pack} {state}: {_count(len(report.clips), 'clip')}, {_count(len(report.errors), 'error')}, "
+            f"{_count(len(report.warnings), 'warning')}"
+        )
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _print_pack(name: str, manifest: "Manifest", clips: "tuple[Clip, ...]") -> None:
+    voice = f", voice {manifest.voice}" if manifest.voice else ""
+    table = new_table(
+        "kind", "id", "s", "text", "claims work", "order", "dBFS", "licence",
+        title=f"{name}: {_count(len(clips), 'clip')}, {manifest.language}{voice}", right=("s", "order", "dBFS"),
+    )  # fmt: skip
+    for clip in clips:
+        facts = _clip_as_dict(clip)
+        table.add_row(
+            clip.kind, clip.id, f"{clip.duration_s:.2f}", clip.text or "", "yes" if clip.claims_work else "",
+            "" if clip.order is None else str(clip.order), f"{facts['loudness_dbfs']:.1f}", clip.licence,
+        )  # fmt: skip
+    print_table(table)
+
+
+def _as_dict(name: str, manifest: "Manifest", clips: "tuple[Clip, ...]") -> dict[str, Any]:
+    return {
+        "pack": name,
+        "language": manifest.language,
+        "voice": manifest.voice,
+        "licence": manifest.licence,
+        "clips": [_clip_as_dict(clip) for clip in clips],
+    }
+
+
+def _clip_as_dict(clip: "Clip") -> dict[str, Any]:
+    from stopgap.fillers import loudness_dbfs
+
+    return {
+        "id": clip.id,
+        "kind": clip.kind.value,
+        "duration_s": round(clip.duration_s, 3),
+        "text": clip.text,
+        "language": clip.language,
+        "voice": clip.voice,
+        "claims_work": clip.claims_work,
+        "order": clip.order,
+        "weight": clip.weight,
+        "loudness_dbfs": round(loudness_dbfs(clip.samples, clip.rate), 1),
+        "cut_marks": len(clip.cut_marks),
+        "licence": clip.licence,
+    }

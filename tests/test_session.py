@@ -1,0 +1,429 @@
+"""Sessions and turns as an application sees them, on a virtual clock."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stopgap
+from stopgap import ClipBank, FillerManager, Kind, MemoryOutput, Session, SilentOutput, UsageError, VirtualClock
+
+RATE = 24_000
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(100.0)
+
+
+LADDER: dict[str, Any] = {
+    "mode": "ladder",
+    "seed": 1,
+    "limits": {"per_minute": "unlimited"},
+    "ladder": [{"after_ms": 700, "kind": "hesitation"}, {"after_ms": 2000, "kind": "phrase"}],
+}
+
+
+@pytest.fixture
+def manager(clock: VirtualClock, bank: ClipBank) -> Iterator[FillerManager]:
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        yield manager
+
+
+@pytest.fixture
+def session(manager: FillerManager) -> Session:
+    return manager.session(MemoryOutput(RATE))
+
+
+def reply(seconds: float = 0.5) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A quiet tone with no zero samples at its start."""
+    return np.asarray(0.2 * np.cos(np.arange(round(seconds * RATE)) * 0.05), np.float32)
+
+
+def test_ladder_plays_at_its_times(session: Session, clock: VirtualClock) -> None:
+    """The ladder's steps sound at their times, and the record says what was heard."""
+    turn = session.begin()
+    clock.advance(4.0)
+    sounds = turn.record.sounds
+    assert [s.kind for s in sounds] == [Kind.HESITATION, Kind.PHRASE]
+    assert [s.start_s for s in sounds] == pytest.approx([0.7, 2.0])
+    assert all(s.end_s is not None and s.text for s in sounds)
+
+
+def test_reply_in_time_disarms_everything(session: Session, clock: VirtualClock) -> None:
+    """A reply before the first step is heard at once and alone, bit for bit."""
+    turn = session.begin()
+    clock.advance(0.5)
+    turn.write(reply())
+    turn.finish()
+    clock.advance(3.0)
+    record = turn.record
+    assert not record.sounds
+    assert record.reply_heard_s == pytest.approx(0.5)
+    assert record.reply_delay_s == 0.0
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    start = round(0.5 * RATE)
+    assert np.array_equal(output.samples[start : start + len(reply())], reply())
+
+
+def test_speech_end_is_back_dated(session: Session, clock: VirtualClock) -> None:
+    """A step counts from the end of speech, not from begin; one that is late already plays at once."""
+    turn = session.begin(speech_ended_at=clock.now() - 0.3)
+    clock.advance(1.0)
+    assert turn.record.sounds[0].start_s == pytest.approx(0.7)
+    late = session.begin(speech_ended_at=clock.now() - 1.0)
+    clock.advance(0.1)
+    assert late.record.sounds[0].start_s == pytest.approx(1.0)
+
+
+def test_tentative_turn_is_silent_until_committed(session: Session, clock: VirtualClock) -> None:
+    """Nothing spoken sounds before the end of speech is confirmed."""
+    turn = session.begin(tentative=True)
+    clock.advance(1.0)
+    assert not turn.record.sounds
+    turn.commit()
+    clock.advance(0.1)
+    assert turn.record.sounds[0].start_s == pytest.approx(1.0)
+
+
+def test_tentative_kinds_may_sound_before(clock: VirtualClock, bank: ClipBank) -> None:
+    """A backchannel may sound before the commit where the configuration says so."""
+    config = stopgap.load_config(
+        {"mode": "ladder", "tentative_kinds": ["backchannel"], "ladder": [{"after_ms": 200, "kind": "backchannel"}]}
+    )
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        turn = manager.session(SilentOutput()).begin(tentative=True)
+        clock.advance(0.3)
+        assert [s.kind for s in turn.record.sounds] == [Kind.BACKCHANNEL]
+
+
+def test_retracted_turn_fades_and_teaches_nothing(
+    session: Session, manager: FillerManager, clock: VirtualClock
+) -> None:
+    """Taking the end of speech back stops the sound within 20 ms and leaves the tables alone."""
+    turn = session.begin(agent="a")
+    clock.advance(0.8)
+    turn.retract()
+    clock.advance(0.5)
+    record = turn.record
+    assert record.outcome == "retracted"
+    assert record.sounds[0].end_s == pytest.approx(0.82)
+    assert manager.predictor.waits_seen("speech_ended", stopgap_context("a")) == (0, 0)
+
+
+def test_cancelled_turn_is_learned_as_cut_off(session: Session, manager: FillerManager, clock: VirtualClock) -> None:
+    """A cancelled wait counts as cut off at that time: the distribution moves up, not down."""
+    before = manager.predictor.predict("speech_ended", stopgap_context("a")).quantile(0.5)
+    for _ in range(30):
+        turn = session.begin(agent="a")
+        clock.advance(3.0)
+        turn.cancel("barge-in")
+        clock.advance(1.0)
+    assert manager.predictor.predict("speech_ended", stopgap_context("a")).quantile(0.5) > before
+
+
+def test_learning_is_from_availability(session: Session, manager: FillerManager, clock: VirtualClock) -> None:
+    """A reply held back by a filler is learned at the time it was available."""
+    for _ in range(200):
+        turn = session.begin(agent="a")
+        clock.advance(0.75)
+        turn.write(reply(0.1))
+        turn.finish()
+        clock.advance(2.0)
+        assert turn.record.reply_delay_s is not None
+        assert turn.record.reply_delay_s > 0.1
+    learned = manager.predictor.predict("speech_ended", stopgap_context("a")).quantile(0.5)
+    assert learned == pytest.approx(0.75, rel=0.06)
+
+
+def test_user_speaking_holds_and_resume_goes_on(session: Session, clock: VirtualClock) -> None:
+    """The reply pauses within 20 ms when the user speaks and loses nothing."""
+    turn = session.begin()
+    clock.advance(0.2)
+    turn.write(reply(1.0))
+    turn.finish()
+    clock.advance(0.3)
+    session.user_speaking()
+    clock.advance(1.0)
+    session.resume()
+    clock.advance(2.0)
+    session.tick()
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    paused, resumed = round(0.5 * RATE), round(1.5 * RATE)
+    fade = round(0.02 * RATE)
+    assert np.array_equal(output.samples[paused + fade : resumed], np.zeros(resumed - paused - fade, np.float32))
+    rest = reply(1.0)[round(0.3 * RATE) :]
+    assert np.array_equal(output.samples[resumed + fade : resumed + len(rest)], rest[fade:])
+
+
+def test_held_cue_sheet_shifts(session: Session, clock: VirtualClock) -> None:
+    """Nothing starts while the user speaks."""
+    turn = session.begin()
+    clock.advance(0.5)
+    session.user_speaking()
+    clock.advance(1.0)
+    assert not turn.record.sounds
+    session.resume()
+    clock.advance(3.0)
+    assert turn.record.sounds
+    assert all(sound.start_s >= 1.5 for sound in turn.record.sounds)
+
+
+def test_barge_in_drops_the_reply(session: Session, clock: VirtualClock) -> None:
+    """Cancelling silences fillers and reply within 20 ms, and later audio of the turn is refused."""
+    turn = session.begin()
+    turn.write(reply(1.0))
+    clock.advance(0.3)
+    turn.cancel("barge-in")
+    assert turn.write(reply()) == 0
+    clock.advance(1.0)
+    session.tick()
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    assert not output.samples[round(0.32 * RATE) :].any()
+    assert "refused" in " ".join(turn.record.notes)
+    assert turn.record.cancel_reason == "barge-in"
+
+
+def test_cancel_tells_what_was_heard(session: Session, clock: VirtualClock) -> None:
+    """Cancelling returns the fillers' words up to where they were cut."""
+    turn = session.begin()
+    clock.advance(1.5)
+    text = turn.cancel()
+    assert text == turn.record.sounds[0].text
+
+
+def test_a_further_wait_after_a_preamble(session: Session, clock: VirtualClock) -> None:
+    """After a spoken preamble a new wait begins when it has been heard, with fillers of its own."""
+    turn = session.begin()
+    clock.advance(0.4)
+    turn.write(reply(1.0))
+    turn.milestone("tool_started", tool="lookup")
+    turn.wait_again()
+    clock.advance(2.5)
+    record = turn.record
+    assert [wait.began_s for wait in record.waits] == pytest.approx([0.0, 1.4])
+    assert record.sounds[0].start_s == pytest.approx(2.1)
+    turn.write(reply())
+    turn.finish()
+    clock.advance(2.0)
+    waits = turn.record.waits
+    assert waits[1].available_s == pytest.approx(2.9)
+    assert waits[1].heard_s is not None
+
+
+def test_calls_out_of_order_are_noted(session: Session, clock: VirtualClock) -> None:
+    """A second finish, a late milestone and audio after finish never raise; the audio is played."""
+    turn = session.begin()
+    turn.write(reply(0.1))
+    turn.milestone("first_token")
+    turn.finish()
+    turn.finish()
+    turn.write(reply(0.1))
+    turn.commit()
+    clock.advance(1.0)
+    notes = " | ".join(turn.record.notes)
+    for word in ("first_token after the reply", "second finish", "after finish: played", "not tentative"):
+        assert word in notes
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    assert np.array_equal(output.samples[: round(0.2 * RATE)], np.concatenate([reply(0.1), reply(0.1)]))
+
+
+def test_a_newer_turn_supersedes(session: Session, clock: VirtualClock) -> None:
+    """Beginning while a turn is open cancels that one."""
+    first = session.begin()
+    clock.advance(0.3)
+    session.begin()
+    assert first.record.outcome == "cancelled"
+    assert first.record.cancel_reason == "superseded"
+
+
+@pytest.mark.parametrize(
+    ("audio", "word"),
+    [
+        (np.zeros(10, np.float64), "float64"),
+        (np.zeros((10, 2), np.float32), "mono"),
+        (np.array([np.nan], np.float32), "NaN"),
+        (b"abc", "3 bytes"),
+        ([0.0, 0.1], "list"),
+    ],
+)
+def test_wrong_reply_audio_raises(session: Session, audio: Any, word: str) -> None:
+    """Reply audio of a wrong type, shape or value raises one clear sentence, and nothing plays."""
+    turn = session.begin()
+    with pytest.raises(UsageError, match=word):
+        turn.write(audio)
+    assert turn.record.reply_heard_s is None
+
+
+def test_reply_is_resampled(session: Session, clock: VirtualClock) -> None:
+    """A reply at another rate keeps its length and pitch, however it is chunked."""
+    turn = session.begin()
+    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype(np.float32)
+    for chunk in np.split(tone, 10):
+        turn.write(chunk, rate=16_000)
+    turn.finish()
+    clock.advance(2.0)
+    session.tick()
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    heard = np.trim_zeros(output.samples)
+    assert abs(len(heard) - RATE) < 0.01 * RATE
+    middle = heard[RATE // 4 : 3 * RATE // 4]
+    assert np.argmax(np.abs(np.fft.rfft(middle))) * RATE / len(middle) == pytest.approx(440, abs=3)
+
+
+def test_unknown_milestone_and_future_speech_raise(session: Session, clock: VirtualClock) -> None:
+    """Arguments that cannot be right raise and name what would be."""
+    with pytest.raises(UsageError, match="tool_started"):
+        session.begin().milestone("tool_stared")
+    with pytest.raises(UsageError, match="not in the past"):
+        session.begin(speech_ended_at=clock.now() + 5.0)
+
+
+def test_work_is_claimed_only_while_a_tool_runs(clock: VirtualClock, bank: ClipBank) -> None:
+    """Lines that claim work are heard in tool waits and never in others."""
+    claims = {clip.id for clip in bank.originals if clip.claims_work}
+    config = stopgap.load_config({"mode": "ladder", "seed": 3, "ladder": [{"after_ms": 900, "kind": "phrase"}]})
+    heard: dict[bool, set[str]] = {False: set(), True: set()}
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        for tool in (False, True):
+            session = manager.session(SilentOutput())
+            for _ in range(30):
+                turn = session.begin()
+                if tool:
+                    turn.milestone("tool_started", tool="lookup")
+                clock.advance(30.0)
+                heard[tool] |= {sound.clip for sound in turn.record.sounds}
+                turn.finish()
+    assert not heard[False] & claims
+    assert heard[True] & claims
+
+
+def test_per_minute_and_conversation_limits_hold(clock: VirtualClock, bank: ClipBank) -> None:
+    """Spoken fillers stay within the limits per minute and per conversation, across turns."""
+    config = stopgap.load_config({**LADDER, "limits": {"per_minute": 3, "per_conversation": 5}})
+    starts = []
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        session = manager.session(SilentOutput())
+        for _ in range(30):
+            turn = session.begin()
+            clock.advance(4.0)
+            starts += [clock.now() - 4.0 + sound.start_s for sound in turn.record.sounds]
+            turn.finish()
+            clock.advance(2.0)
+    assert len(starts) == 5
+    assert all(sum(start - 60.0 < other <= start for other in starts) <= 3 for start in starts)
+
+
+def test_nothing_new_after_max_wait(clock: VirtualClock, bank: ClipBank) -> None:
+    """A stuck agent does not hum for ever: beds end at max_wait_s, and nothing starts after it."""
+    config = stopgap.load_config(
+        {
+            "mode": "ladder",
+            "limits": {"max_wait_s": 5.0},
+            "ladder": [{"after_ms": 1000, "kind": "ambience"}, {"after_ms": 2000, "kind": "phrase", "repeat_ms": 2000}],
+        }
+    )
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        turn = manager.session(SilentOutput()).begin()
+        clock.advance(60.0)
+        sounds = turn.record.sounds
+    assert [s.end_s for s in sounds if s.kind is Kind.AMBIENCE] == pytest.approx([5.0])
+    assert max(s.start_s for s in sounds) <= 5.0
+
+
+def test_spoken_fillers_never_overlap(clock: VirtualClock, bank: ClipBank) -> None:
+    """Steps that would overlap are put off until min_gap_ms after the one before."""
+    config = stopgap.load_config(
+        {"mode": "ladder", "ladder": [{"after_ms": ms, "kind": "phrase"} for ms in (500, 600, 700)]}
+    )
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        turn = manager.session(SilentOutput()).begin()
+        clock.advance(20.0)
+        sounds = turn.record.sounds
+    assert len(sounds) == 3
+    for before, after in zip(sounds, sounds[1:], strict=False):
+        assert before.end_s is not None
+        assert after.start_s - before.end_s >= 0.299
+
+
+def test_announced_reply_ends_a_phrase_at_a_mark(clock: VirtualClock, bank: ClipBank) -> None:
+    """When the reply is announced and likely soon, a phrase ends at its next cut mark, uncut."""
+    config = stopgap.load_config({**LADDER, "ladder": [{"after_ms": 100, "kind": "phrase", "phrases": ["check-that"]}]})
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        session = manager.session(SilentOutput())
+        for number in range(40):
+            turn = session.begin()
+            turn.milestone("tool_started", tool="x")
+            clock.advance(0.4)
+            turn.milestone("first_token")
+            clock.advance(0.1 if number < 39 else 5.0)
+            turn.write(reply(0.1))
+            turn.finish()
+            clock.advance(3.0)
+        sound = turn.record.sounds[0]
+    assert sound.end_s is not None
+    assert sound.end_s < 1.4
+    assert not sound.cut
+    assert sound.text
+    assert sound.text != "Let me check that for you."
+
+
+def test_no_device_means_silence_and_one_warning(
+    bank: ClipBank, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without any device sessions are silent, with one warning and a counter; turns go on."""
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
+    monkeypatch.setattr("stopgap.engine._manager.DeviceOutput", _no_device)
+    with caplog.at_level(logging.WARNING), FillerManager(clock=clock, bank=bank) as manager:
+        for _ in range(2):
+            turn = manager.session().begin()
+            clock.advance(2.0)
+            turn.write(reply())
+            turn.finish()
+            clock.advance(2.0)
+            assert turn.record.reply_heard_s is not None
+        assert manager.statistics()["silent_sessions"] == 2
+    assert len([r for r in caplog.records if "no sound" in r.message]) == 1
+
+
+def _no_device(*_: object, **__: object) -> SilentOutput:
+    raise stopgap.OutputError("there is no audio output device")
+
+
+def test_many_threads_use_their_sessions(bank: ClipBank) -> None:
+    """With the real clock and the service thread, sessions in many threads complete their turns."""
+    records = []
+    with FillerManager(bank=bank) as manager:
+
+        def converse(number: int) -> None:
+            session = manager.session(MemoryOutput(RATE))
+            for _ in range(5):
+                turn = session.begin(agent=f"agent-{number}")
+                turn.milestone("llm_started")
+                turn.milestone("first_token")
+                turn.write(reply(0.01))
+                turn.finish()
+                records.append(turn.record)
+
+        threads = [threading.Thread(target=converse, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30.0)
+    assert len(records) == 40
+    assert all(record.outcome == "replied" for record in records)
+    assert manager.predictor.waits_seen("speech_ended", stopgap_context("agent-0"))[0] == 5
+
+
+def stopgap_context(agent: str) -> Any:
+    from stopgap.engine.prediction import Context
+
+    return Context(agent=agent)
