@@ -93,7 +93,7 @@ def _read(file: Path, rows: "csv.DictReader[str]") -> list[TraceTurn]:
             before = turn.started_at
             turns.append(turn)
     except csv.Error as exc:
-        raise TraceError(f"{file}, line {rows.line_num}: {exc}; write plain CSV") from exc
+        raise TraceError(f"{file}, line {rows.reader.line_num}: {exc}; write plain CSV") from exc
     return turns
 
 

@@ -1,28 +1,14 @@
-"""One conversation: a mixer, an output, and what was said."""
+"""One conversation, as the application holds it."""
 
 import asyncio
-import itertools
-import logging
-import random
-import threading
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from ..fillers import Samples, Selector, UsageError
+from ..fillers import UsageError
 from ._engine import Engine
-from ._reply import ReplyInput
+from ._line import Line
 from ._turn import Turn
-from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, Mixer, MixerEvent, Stop, Tell, Write
 from .outputs import Output, Source
-from .planning import CastCue
-from .turns import Conversation
-
-logger = logging.getLogger("stopgap")
-
-QUEUE_AHEAD_S = 2.0
-"""s of queued reply above which `Turn.write_async` waits."""
 
 
 class Session:
@@ -34,34 +20,34 @@ class Session:
     def __init__(self, engine: Engine, output: Output, *, id: str, language: str, voice: str | None, seed: int) -> None:
         self.id = id
         self._engine = engine
-        self._output = output
         self._language = language
         self._voice = voice
-        self._mixer = Mixer(output.rate, engine.config.reply.preroll_ms)
-        self._conversation = Conversation()
-        self._selector = Selector(engine.config.selection.order, random.Random(seed))
-        self._lock = threading.RLock()
-        self._turn: Turn | None = None
-        self._speaker: Turn | None = None
-        self._owners: dict[int, Turn] = {}
-        self._cue_ids = itertools.count(1)
+        self._line = Line(engine, output, seed)
         self._turns = 0
-        self._held_at: float | None = None
-        self._closed = False
+        self._turn: Turn | None = None
 
     @property
     def rate(self) -> int:
         """Hz of the output."""
-        return self._output.rate
+        return self._line.rate
 
     @property
     def output(self) -> Output:
-        return self._output
+        return self._line.output
 
     @property
     def source(self) -> Source:
         """What the output plays: the exact samples of this conversation."""
-        return self._mixer
+        return self._line.mixer
+
+    @property
+    def turn(self) -> Turn | None:
+        """The newest turn."""
+        return self._turn
+
+    @property
+    def closed(self) -> bool:
+        return self._line.closed
 
     def begin(
         self,
@@ -88,86 +74,63 @@ class Session:
         Raises:
             UsageError: if the session is closed, or *speech_ended_at* lies in the future or is not a number.
         """
-        with self._lock:
-            now = self._sync()
-            if self._closed:
+        line = self._line
+        with line.lock:
+            now = line.sync()
+            if line.closed:
                 raise UsageError("begin on a closed session; open a new one")
             at = now if speech_ended_at is None else speech_ended_at
             if not at <= now + 1e-6:
                 raise UsageError(f"speech_ended_at={speech_ended_at!r} is not in the past: the clock reads {now!r}")
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("superseded")
-            elif self._held_at is not None:
-                self.post(Stop(flush=True))
-            self._held_at = None
+            elif line.held_since is not None:
+                line.flush()
             self._turns += 1
-            self._owners = {cue: turn for cue, turn in self._owners.items() if turn.number >= self._turns - 2}
             self._engine.count("turns")
             self._turn = Turn(
-                self, self._engine, number=self._turns, id=id or f"{self.id}-{self._turns}", began_at=now,
-                speech_ended_at=at, agent=agent, language=language or self._language,
+                line, self._engine, number=self._turns, id=id or f"{self.id}-{self._turns}", session=self.id,
+                began_at=now, speech_ended_at=at, agent=agent, language=language or self._language,
                 voice=voice or self._voice, tentative=tentative,
             )  # fmt: skip
+            line.enter(self._turn)
             self._turn.plan(first=True)
             return self._turn
 
-    @property
-    def turn(self) -> Turn | None:
-        """The newest turn."""
-        return self._turn
-
     def user_speaking(self) -> None:
         """The user speaks: everything fades within 20 ms; cue sheet and reply wait for `resume` or `Turn.cancel`."""
-        with self._lock:
-            now = self._sync()
-            if self._held_at is None and not self._closed:
-                self._held_at = now
-                self.post(Stop(flush=False))
+        with self._line.lock:
+            now = self._line.sync()
+            if not self.closed:
+                self._line.hold(now)
 
     def resume(self) -> None:
         """It was only an "ok": cue sheet and reply go on where they stopped."""
-        with self._lock:
-            self._sync()
-            if self._held_at is not None:
-                self._held_at = None
-                self.post(Tell("resume"))
-                if self._turn is not None:
-                    self._turn.plan()
-
-    def release_hold(self) -> None:
-        """Forget that the user spoke: the turn it interrupted is over."""
-        self._held_at = None
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    @property
-    def held_since(self) -> float | None:
-        """s on the clock since when the user speaks; None if not."""
-        return self._held_at
+        with self._line.lock:
+            self._line.sync()
+            if self._line.resume() and self._turn is not None:
+                self._turn.plan()
 
     def statistics(self) -> dict[str, float]:
         """Return the output's counters."""
-        return self._output.statistics()
+        return self.output.statistics()
 
     def tick(self) -> None:
         """Take in what was heard since the last look. The service thread calls this; so may you."""
-        with self._lock:
-            if not self._closed:
-                self._sync()
+        with self._line.lock:
+            self._line.sync()
 
     def close(self) -> None:
         """End the conversation: an open turn is cancelled, sound stops. May be called twice."""
-        with self._lock:
-            if self._closed:
+        with self._line.lock:
+            if self.closed:
                 return
-            self._sync()
+            self._line.sync()
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("session closed")
-            self._sync()
-            self._closed = True
-        self._output.close()
+            self._line.sync()
+            self._line.closed = True
+        self.output.close()
 
     def __enter__(self) -> Self:
         return self
@@ -182,90 +145,3 @@ class Session:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.close)
-
-    # What its turns need; not part of the public face ---------------------------------------------------------
-
-    @property
-    def lock(self) -> AbstractContextManager[bool]:
-        return self._lock
-
-    @property
-    def conversation(self) -> Conversation:
-        return self._conversation
-
-    @property
-    def selector(self) -> Selector:
-        return self._selector
-
-    def sync(self) -> float:
-        """Bring the output and the turns up to now, and return it."""
-        return self._sync()
-
-    def post(self, command: Command) -> None:
-        self._mixer.post(command)
-
-    def arm(self, turn: Turn, sheet: Iterable[CastCue], origin: float, last_at: float) -> dict[int, CastCue]:
-        """Arm *sheet*, whose times count from *origin*; loops end at *last_at*. Return the cues by their ids."""
-        cues, by_id = [], {}
-        config = self._engine.config
-        for cue in sheet:
-            number = next(self._cue_ids)
-            kind = cue.clip.kind
-            rule = HandoffFrames.at_rate(config.handoff.of(kind), self.rate)
-            gain = 10.0 ** (config.kind(kind).gain_db / 20.0)
-            start = self._output.frame_at(origin + cue.start_s)
-            cues.append(ArmedCue(number, cue.clip, start, rule, gain, self._output.frame_at(last_at)))
-            by_id[number] = cue
-            self._owners[number] = turn
-        self.post(Arm(tuple(cues)))
-        return by_id
-
-    def speak(self, turn: Turn, samples: Samples) -> int:
-        """Hand reply audio of *turn* to the mixer; return the frames queued."""
-        self._speaker = turn
-        if len(samples):
-            self.post(Write(samples))
-        return self._mixer.reply_queued
-
-    def reply_ends_at(self, now: float) -> float:
-        """Return when the queued reply will have been heard."""
-        return max(now, self._output.time_of(self._mixer.position + self._mixer.reply_queued))
-
-    def reply_input(self) -> ReplyInput:
-        return ReplyInput(self.rate)
-
-    async def until_drained(self) -> None:
-        """Wait until less than `QUEUE_AHEAD_S` of reply is queued."""
-        while (ahead := self._mixer.reply_queued / self.rate - QUEUE_AHEAD_S) > 0.0 and not self._closed:
-            await asyncio.sleep(min(ahead, 0.25))
-
-    def _sync(self) -> float:
-        now = self._engine.clock.now()
-        if not self._closed:
-            self._output.catch_up(now)
-            for event in self._mixer.take_events():
-                self._on_event(event)
-        return now
-
-    def _on_event(self, event: MixerEvent) -> None:
-        at = self._output.time_of(event.frame)
-        if event.cue is None:
-            if event.what is Heard.REPLY_STARTED and self._speaker is not None:
-                self._speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
-            elif event.what is Heard.REPLY_STARVED:
-                self._engine.count("reply_starved")
-            return
-        turn = self._owners.get(event.cue)
-        if turn is None:
-            return
-        requested = self._output.time_of(event.requested_frame)
-        clip = turn.on_sound(event, at, requested)
-        if event.what is Heard.STARTED and clip is not None:
-            self._engine.count("fillers")
-            self._selector.heard(clip)
-            if clip.kind.spoken:
-                self._conversation.spoke(at, turn.number)
-        elif event.what is Heard.SKIPPED:
-            self._engine.count("skipped")
-        if event.what is not Heard.STARTED:
-            del self._owners[event.cue]

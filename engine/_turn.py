@@ -1,12 +1,14 @@
 """A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..fillers import Clip, Kind
 from ._engine import Engine
+from ._line import Line
+from ._reply import ReplyInput
 from ._sounds import TurnSounds
-from .mixer import MixerEvent, Stop, Tell
+from .mixer import MixerEvent, Tell
 from .planning import PlannedCue, Situation, cast
 from .prediction import WaitDistribution
 from .turns import (
@@ -18,9 +20,6 @@ from .turns import (
     TurnState,
     WaitRecord,
 )
-
-if TYPE_CHECKING:
-    from ._session import Session
 
 logger = logging.getLogger("stopgap")
 
@@ -38,11 +37,12 @@ class Turn:
 
     def __init__(
         self,
-        session: "Session",
+        line: Line,
         engine: Engine,
         *,
         number: int,
         id: str,
+        session: str,
         began_at: float,
         speech_ended_at: float,
         agent: str | None,
@@ -52,6 +52,7 @@ class Turn:
     ) -> None:
         self.id = id
         self.number = number
+        self._line = line
         self._session = session
         self._engine = engine
         self._language = language
@@ -60,7 +61,7 @@ class Turn:
         self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
         self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
         self._sounds = TurnSounds()
-        self._reply = session.reply_input()
+        self._reply = ReplyInput(line.rate)
         self._outcome: Outcome = "waiting"
         self._cancel_reason: str | None = None
         self._ended_at: float | None = None
@@ -80,8 +81,8 @@ class Turn:
         Raises:
             UsageError: if *name* is none of these.
         """
-        with self._session.lock:
-            now = self._session.sync()
+        with self._line.lock:
+            now = self._line.sync()
             if self._state.milestone(name, now if at is None else at, tool):
                 if name in ANNOUNCING:
                     self._make_way()
@@ -89,8 +90,8 @@ class Turn:
 
     def commit(self) -> None:
         """Confirm a tentative end of speech."""
-        with self._session.lock:
-            now = self._session.sync()
+        with self._line.lock:
+            now = self._line.sync()
             if self._state.status != "tentative":
                 self._state.notes.append("commit of a turn that was not tentative: ignored")
                 return
@@ -107,14 +108,14 @@ class Turn:
 
         Call it after the preamble's last `write`, for example while a slow tool runs on.
         """
-        with self._session.lock:
-            now = self._session.sync()
+        with self._line.lock:
+            now = self._line.sync()
             if self._state.status != "replying":
                 self._state.notes.append("wait_again without a reply: ignored")
                 return
-            self._session.speak(self, self._reply.finish())
-            self._session.post(Tell("end_reply"))
-            self._state.wait_again(self._session.reply_ends_at(now))
+            self._line.speak(self, self._reply.finish())
+            self._line.post(Tell("end_reply"))
+            self._state.wait_again(self._line.reply_ends_at(now))
             self.plan(first=True)
 
     # The reply --------------------------------------------------------------------------------------------------
@@ -133,39 +134,39 @@ class Turn:
             UsageError: if *audio* is not that; nothing of it is played then.
         """
         samples = self._reply.convert(audio, rate)
-        with self._session.lock:
-            now = self._session.sync()
-            if self._outcome in ("cancelled", "retracted") or self._session.turn is not self:
+        with self._line.lock:
+            now = self._line.sync()
+            if self._outcome in ("cancelled", "retracted") or self._line.newest is not self:
                 self._state.notes.append(f"{len(samples)} frames of reply written after the turn was over: refused")
                 self._engine.count("reply_refused")
                 return 0
             if self._state.status == "ended":
                 self._state.notes.append("reply written after finish: played")
-                queued = self._session.speak(self, samples)
-                self._session.post(Tell("end_reply"))
+                queued = self._line.speak(self, samples)
+                self._line.post(Tell("end_reply"))
                 return queued
             self._state.reply_available(now)
-            return self._session.speak(self, samples)
+            return self._line.speak(self, samples)
 
     async def write_async(self, audio: Any, rate: int | None = None) -> int:
         """Like `write`, then wait while more than 2 s of reply are queued."""
         queued = self.write(audio, rate)
-        await self._session.until_drained()
+        await self._line.until_drained()
         return queued
 
     def finish(self) -> None:
         """The reply is complete (or there will be none). What is queued plays on; the turn is learned from."""
-        with self._session.lock:
-            now = self._session.sync()
+        with self._line.lock:
+            now = self._line.sync()
             if self._state.status == "ended":
                 self._state.notes.append("a second finish: ignored")
                 return
             if self._state.status == "replying":
-                self._session.speak(self, self._reply.finish())
-                self._session.post(Tell("end_reply"))
+                self._line.speak(self, self._reply.finish())
+                self._line.post(Tell("end_reply"))
             else:
-                self._session.post(Tell("disarm"))
-                self._session.post(Tell("release"))
+                self._line.post(Tell("disarm"))
+                self._line.post(Tell("release"))
             self._close("replied", now, cut_off_at=None)
 
     def cancel(self, reason: str = "cancelled") -> str:
@@ -185,11 +186,11 @@ class Turn:
     @property
     def record(self) -> TurnRecord:
         """The turn as heard up to now."""
-        with self._session.lock:
-            self._session.sync()
+        with self._line.lock:
+            self._line.sync()
             return self._record()
 
-    # What the session tells -------------------------------------------------------------------------------------
+    # What the line tells -------------------------------------------------------------------------------------
 
     def plan(self, first: bool = False) -> None:
         """Arm the cue sheet for what is known now. Never waits for planning (unless work is done inline)."""
@@ -224,17 +225,17 @@ class Turn:
     def _plan_again(self, situation: Situation, number: int) -> None:
         """Plan off the caller's path, and arm the result if nothing has changed meanwhile."""
         self._engine.policy.plan(situation)
-        with self._session.lock:
-            now = self._session.sync()
-            if self._plans == number and self._state.open and self._session.held_since is None:
+        with self._line.lock:
+            now = self._line.sync()
+            if self._plans == number and self._state.open and self._line.held_since is None:
                 origin = max(now, self._state.wait.began_at)
                 situation = self._situation(origin, False)
                 self._arm(self._engine.policy.plan(situation), situation, origin)
 
     def _arm(self, sheet: tuple[PlannedCue, ...], situation: Situation, origin: float) -> None:
         said = self._sounds.count(Kind.PROGRESS)
-        cues = cast(sheet, situation, self._session.selector, self._engine.config, said)
-        self._sounds.arm(self._session.arm(self, cues, origin, origin + situation.horizon_s))
+        cues = cast(sheet, situation, self._line.selector, self._engine.config, said)
+        self._sounds.arm(self._line.arm(self, cues, origin, origin + situation.horizon_s))
 
     def _make_way(self) -> None:
         """The reply is announced: a spoken filler ends at its next mark if the reply likely comes before its end."""
@@ -245,16 +246,16 @@ class Turn:
         latest = self._state.latest
         rest = self._engine.predictor.predict(latest.name, latest.context)
         if 1.0 - float(rest.survival(left)) >= LIKELY:
-            self._session.post(Tell("release"))
+            self._line.post(Tell("release"))
 
     def _situation(self, origin: float, first: bool) -> Situation:
-        state, config, session, sounds = self._state, self._engine.config, self._session, self._sounds
+        state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
         until, last_end = sounds.spoken_until(), sounds.last_spoken_end()
         wait_age = origin - state.wait.began_at
         quiet_from = max(last_end, state.wait.began_at)
         clips = self._engine.clips(
-            session.rate, language=self._language, voice=self._voice,
+            line.rate, language=self._language, voice=self._voice,
             agent=context.agent, tool=context.tool, tool_runs=tool_at is not None,
         )  # fmt: skip
         if state.status == "tentative":
@@ -268,8 +269,8 @@ class Turn:
             clips=clips,
             override=config.override(context.agent, context.tool),
             spoken=sounds.spoken,
-            spoken_left=session.conversation.left(origin, config.limits, sounds.spoken),
-            recent=session.conversation.recent(origin, self.number),
+            spoken_left=line.conversation.left(origin, config.limits, sounds.spoken),
+            recent=line.conversation.recent(origin, self.number),
             silent_s=sounds.silence(quiet_from, origin, config.costs.ambience_credit) if until is None else 0.0,
             sounding_s=max(0.0, until - origin) if until is not None else 0.0,
             since_spoken_s=origin - last_end if until is None else 0.0,
@@ -282,18 +283,17 @@ class Turn:
     # The end ----------------------------------------------------------------------------------------------------
 
     def _stop(self, outcome: Outcome, reason: str | None) -> None:
-        with self._session.lock:
-            now = self._session.sync()
+        with self._line.lock:
+            now = self._line.sync()
             if self._state.status == "ended":
-                if self._session.turn is self and outcome == "cancelled":
-                    self._session.post(Stop(flush=True))
+                if self._line.newest is self and outcome == "cancelled":
+                    self._line.flush()
                     self._state.notes.append("cancel after finish: the rest of the reply was dropped")
-                    self._session.sync()
+                    self._line.sync()
                 return
-            self._session.post(Stop(flush=True))
+            held = self._line.held_since
+            self._line.flush()
             self._cancel_reason = reason
-            held = self._session.held_since
-            self._session.release_hold()
             cut_off = None if outcome == "retracted" else (held if held is not None else now)
             self._close(outcome, now, cut_off_at=cut_off)
 
@@ -304,7 +304,7 @@ class Turn:
         if outcome != "retracted":
             lessons = state.lessons(cut_off_at)
             self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
-        self._session.sync()
+        self._line.sync()
 
     def _record(self) -> TurnRecord:
         state = self._state
@@ -315,7 +315,7 @@ class Turn:
 
         return TurnRecord(
             id=self.id,
-            session=self._session.id,
+            session=self._session,
             agent=state.agent,
             language=self._language,
             outcome=self._outcome

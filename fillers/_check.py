@@ -120,7 +120,7 @@ def _heard_in(entry: ClipEntry, clip: Clip, raw: Samples) -> Iterator[str]:
                 yield f"{clip.id}: {where} at {abs(sample):.2f} of full scale, which may click; fade that end"
     inner = [mark for mark in entry.cut_marks if mark.ms < 1000.0 * clip.duration_s - 1.0]
     if clip.kind.spoken and not inner and clip.duration_s > LONG_S:
-        yield f"{clip.id}: lasts {clip.duration_s:.2f} s and has no cut mark before its end; add cut_marks between words"
+        yield f"{clip.id}: lasts {clip.duration_s:.2f} s without a cut mark before its end; add cut_marks between words"
 
 
 def _heard_together(clips: Iterable[Clip]) -> Iterator[str]:

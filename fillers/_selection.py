@@ -87,12 +87,19 @@ class Selector:
         return self._rng.choices(pool, [clip.weight for clip in pool])[0]
 
     def _unheard(self, pool: list[Clip], planned: Collection[Clip]) -> list[Clip]:
-        """Return the clips of *pool* not heard in the present round; a round ends when all of *pool* were heard."""
+        """Return the clips of *pool* not heard in the present round; a round ends when all of *pool* were heard.
+
+        Rounds, not counts: a clip that may be played only now and then has nothing to catch up with.
+        """
         ids = {clip.id for clip in pool}
         past = [name for name in self._heard.get(pool[0].kind, []) if name in ids]
         past += [clip.id for clip in planned if clip.id in ids]
-        rounds_done = min(past.count(name) for name in ids)
-        fresh = [clip for clip in pool if past.count(clip.id) <= rounds_done]
+        present: set[str] = set()
+        for name in past:
+            present.add(name)
+            if present == ids:
+                present = set()
+        fresh = [clip for clip in pool if clip.id not in present]
         if past and len(fresh) > 1:  # the end of one round and the start of the next must not say the same twice
             fresh = [clip for clip in fresh if clip.id != past[-1]] or fresh
         return fresh

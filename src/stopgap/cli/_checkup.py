@@ -4,6 +4,7 @@ import platform
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -52,7 +53,9 @@ def checkup(config: Path | None) -> Iterator[Check]:
 def _package(name: str, *, needed: bool, advice: str = "", detail: Callable[[Any], str] | None = None) -> Check:
     state: Literal["warning", "error"] = "error" if needed else "warning"
     try:
-        module = import_module(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydub's about ffmpeg, which has a line of its own
+            module = import_module(name)
         more = f", {detail(module)}" if detail else ""
         return Check(name, "ok", f"{version(name)}{more}")
     except (ImportError, OSError, PackageNotFoundError) as exc:
@@ -98,7 +101,7 @@ def _default_device() -> Check:
         output = DeviceOutput()
         output.start(Mixer(output.rate), MonotonicClock())
     except OutputError as exc:
-        return Check(what, "warning", "none that opens", f"{exc}")
+        return Check(what, "warning", f"none that opens: {exc}", "only playing sound here needs one")
     try:
         give_up_at = time.monotonic() + FIRST_CALLBACK_S
         while not output.statistics()["callbacks"] and time.monotonic() < give_up_at:
