@@ -1,4 +1,4 @@
-# make demo   hear and see stopgap: installs into .venv and renders a conversation
+# make demo   install into .venv and play a conversation (without a sound card: write demo.wav), drawn in demo.png
 # make test   build the wheel, install it into .venv-test, check style and types, run the tests against it
 # make lint   style and types only
 # make wheel  build the wheel into dist/
@@ -10,11 +10,12 @@
 
 PYTHON ?= python3
 ARGS ?=
-DEMO_ARGS ?= --out demo.wav --plot demo.png
+DEMO_ARGS ?= --plot demo.png
 
 DEMO := .venv
 TEST := .venv-test
-SOURCES := $(shell find src engine fillers audio_assets benchmarks -type f ! -name '*.pyc' ! -path '*.egg-info/*')
+# with their folders, whose times tell when a file was taken away
+SOURCES := $(shell find src engine fillers audio_assets benchmarks ! -name '*.pyc' ! -path '*.egg-info*' ! -path '*__pycache__*')
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -40,8 +41,24 @@ rm -rf $(2); mkdir -p $(2); \
 $(1) -m pip wheel --quiet --no-deps --wheel-dir $(2) "$$tree"
 endef
 
-.PHONY: demo test lint wheel clean python
-.DELETE_ON_ERROR:
+# Install the wheel in the environment $(1) with the extra $(2); again even if its version has not changed.
+define install_wheel
+set -e; wheel=$$(echo $(1)/wheel/*.whl); \
+$(1)/bin/python -m pip install --quiet "$$wheel[$(2)]"; \
+$(1)/bin/python -m pip install --quiet --no-deps --force-reinstall "$$wheel"
+endef
+
+# Say what is missing before something fails with a riddle.
+define check_python
+{ command -v $(PYTHON) >/dev/null || { echo "stopgap: there is no $(PYTHON) here; install Python 3.11 or newer" \
+  "(Debian and Ubuntu: apt-get install python3 python3-venv) or name one: make PYTHON=python3.12"; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stopgap needs Python 3.11 or newer;" \
+  "$(PYTHON) is $$($(PYTHON) -V 2>&1). Install a newer one and name it: make PYTHON=python3.12"; exit 1; }; \
+$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "stopgap: $(PYTHON) lacks venv and ensurepip;" \
+  "install them (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }; } >&2
+endef
+
+.PHONY: demo test lint wheel clean install-for-tests
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/stopgap demo $(DEMO_ARGS)
@@ -49,7 +66,7 @@ demo: $(DEMO)/.installed
 test: lint
 	$(TEST)/bin/pytest $(ARGS)
 
-lint: $(TEST)/.installed
+lint: install-for-tests
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy --strict -p stopgap
@@ -59,32 +76,21 @@ wheel: $(TEST)/.created
 	@$(call build_wheel,$(TEST)/bin/python,dist)
 	@ls dist/*.whl
 
-$(DEMO)/.installed: pyproject.toml setup.cfg $(SOURCES) | $(DEMO)/.created
-	@echo "installing stopgap into $(DEMO)"
-	@$(call build_wheel,$(DEMO)/bin/python,$(DEMO)/wheel)
-	@$(DEMO)/bin/python -m pip install --quiet "$$(ls $(DEMO)/wheel/*.whl)[plot]"
-	@$(DEMO)/bin/python -m pip install --quiet --no-deps --force-reinstall $(DEMO)/wheel/*.whl
-	@touch $@
-
-$(TEST)/.installed: pyproject.toml setup.cfg $(SOURCES) | $(TEST)/.created
+install-for-tests: $(TEST)/.created
 	@echo "installing stopgap and what its tests need into $(TEST)"
 	@$(call build_wheel,$(TEST)/bin/python,$(TEST)/wheel)
-	@$(TEST)/bin/python -m pip install --quiet "$$(ls $(TEST)/wheel/*.whl)[dev]"
-	@$(TEST)/bin/python -m pip install --quiet --no-deps --force-reinstall $(TEST)/wheel/*.whl
+	@$(call install_wheel,$(TEST),dev)
+
+$(DEMO)/.installed: pyproject.toml setup.cfg $(SOURCES) $(DEMO)/.created
+	@echo "installing stopgap into $(DEMO)"
+	@$(call build_wheel,$(DEMO)/bin/python,$(DEMO)/wheel)
+	@$(call install_wheel,$(DEMO),plot)
 	@touch $@
 
-$(DEMO)/.created $(TEST)/.created: | python
+$(DEMO)/.created $(TEST)/.created:
+	@$(check_python)
 	@$(PYTHON) -m venv --clear $(@D)
 	@touch $@
-
-# Say what is missing before something fails with a riddle.
-python:
-	@command -v $(PYTHON) >/dev/null || { echo "stopgap: there is no $(PYTHON) here; install Python 3.11 or newer" \
-	  "(Debian and Ubuntu: apt-get install python3 python3-venv), or name one: PYTHON=python3.12 make ..."; exit 1; } >&2
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stopgap: needs Python 3.11 or newer," \
-	  "$(PYTHON) is $$($(PYTHON) -V 2>&1); install a newer one and name it: PYTHON=python3.12 make ..."; exit 1; } >&2
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "stopgap: $(PYTHON) cannot make environments; install" \
-	  "its venv module (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; } >&2
 
 clean:
 	rm -rf $(DEMO) $(TEST) build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

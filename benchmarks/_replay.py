@@ -160,7 +160,11 @@ class _Stage:
 
     def _begin(self, number: int, turn: TraceTurn) -> None:
         session = self._line(turn.conversation_id)
-        self._open[number] = session.begin(speech_ended_at=turn.started_at, agent=turn.agent, id=turn.turn_id)
+        # Where the reply is there before time 0 is known no filler can be: such a turn is never committed.
+        over = turn.end_ms / 1000.0 <= self._known_after_s
+        self._open[number] = session.begin(
+            speech_ended_at=turn.started_at, agent=turn.agent, id=turn.turn_id, tentative=over
+        )
 
     def _line(self, conversation: str) -> Session:
         """Return the conversation's session; where its last turn is still pending (calls measured side by side), a

@@ -119,13 +119,18 @@ class NullSink:
     rate = 48_000
 
     def __init__(self, folder: str) -> None:
-        socket = f"{folder}/pulse"
-        self.environment = {"XDG_RUNTIME_DIR": folder, "HOME": folder, "PULSE_SERVER": f"unix:{socket}"}
+        self.environment = {"XDG_RUNTIME_DIR": folder, "HOME": folder, "PULSE_SERVER": f"unix:{folder}/socket"}
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.server = self._spawn(
+
+    @property
+    def server(self) -> subprocess.Popen[bytes]:
+        return self._processes[0]
+
+    def start(self) -> None:
+        self._spawn(
             "pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no", "--use-pid-file=no",
-            "-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
+            "-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._folder}/socket",
             "-L", "module-null-sink sink_name=fill rate=48000 channels=1 format=float32le norewinds=1",
         )  # fmt: skip
         self._until(lambda: self._ask("info") != "")
@@ -158,11 +163,10 @@ class NullSink:
         environment = {**os.environ, **self.environment}
         return subprocess.run(["pactl", *words], env=environment, capture_output=True, text=True).stdout
 
-    def _spawn(self, *command: str, stdout: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    def _spawn(self, *command: str, stdout: IO[bytes] | int = subprocess.DEVNULL) -> None:
         environment = {**os.environ, **self.environment}
         process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.DEVNULL)
         self._processes.append(process)
-        return process
 
     def _until(self, ready: Callable[[], bool]) -> None:
         """Look again and again, 10 s at most, until *ready* or the server is gone."""
@@ -186,6 +190,7 @@ def null_sink() -> Iterator[NullSink]:
     with tempfile.TemporaryDirectory(prefix="sg", ignore_cleanup_errors=True) as folder:
         sink = NullSink(folder)
         try:
+            sink.start()
             yield sink
         finally:
             sink.close()

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from stopgap.fillers import Samples
-from typer.testing import CliRunner
-
 from stopgap import ClipBank
 from stopgap.cli._app import app
+from stopgap.fillers import Samples
+from typer.testing import CliRunner
 
 POLICIES = ("none", "ladder", "predictive")
 
@@ -24,7 +23,7 @@ def run(*arguments: str) -> str:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_fillers_reduce_dead_air_and_prediction_reduces_cost(seed: int, tmp_path: Path) -> None:
-    """On the same turns both filler policies have less dead air than none, and predictive costs less than the ladder."""
+    """On the same turns fillers leave less dead air than none, and predictive costs less than the ladder."""
     printed = json.loads(run("--json", "--seed", str(seed), "--out", str(tmp_path / "demo.wav")))
     totals = printed["totals"]
     assert totals["ladder"]["dead_air"] < totals["none"]["dead_air"]
@@ -36,7 +35,7 @@ def test_fillers_reduce_dead_air_and_prediction_reduces_cost(seed: int, tmp_path
 def test_the_file_has_no_click_no_clipping_and_no_filler_over_the_reply(
     policy: str, tmp_path: Path, bank: ClipBank
 ) -> None:
-    """No sample step is larger than the material's own, nothing clips, and every filler is gone when the reply starts."""
+    """No sample step is larger than the material's own, nothing clips, and no filler sounds over the reply."""
     path = tmp_path / "demo.wav"
     printed = json.loads(run("--json", "--policy", policy, "--turns", "8", "--out", str(path)))
     samples, rate = soundfile.read(path, dtype="float32")

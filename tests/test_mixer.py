@@ -239,16 +239,21 @@ def reconstructed(script: Script, cues: dict[int, ArmedCue], events: list[MixerE
         sound = cue.gain * np.resize(cue.clip.samples.astype(float), len(at))
         if not cue.clip.loops:
             assert len(at) <= cue.clip.frames
-        shape = (lambda share: share) if cue.clip.kind.spoken else (lambda share: np.sin(share * np.pi / 2))
         if cue.rule.fade_in:
-            sound *= shape(np.clip((at - start.frame) / cue.rule.fade_in, 0.0, 1.0))
+            sound *= _shaped(cue, (at - start.frame) / cue.rule.fade_in)
         fade = _fade(cue, len(at), end)
         if fade:
-            sound *= shape(np.clip((stop - at) / fade, 0.0, 1.0))
+            sound *= _shaped(cue, (stop - at) / fade)
         out[start.frame : stop] += sound[: total - start.frame]
     for place, chunk in _reply_places(script, events):
         out[place : place + len(chunk)] += chunk[: max(0, total - place)]
     return out
+
+
+def _shaped(cue: ArmedCue, share: np.ndarray) -> np.ndarray:
+    """Speech fades linearly, beds keep their power."""
+    share = np.clip(share, 0.0, 1.0)
+    return share if cue.clip.kind.spoken else np.sin(share * np.pi / 2)
 
 
 def _fade(cue: ArmedCue, sounded: int, end: MixerEvent | None) -> int:
@@ -458,16 +463,17 @@ def test_barge_in_during_a_fade_does_not_click(kind: str, make_clip: MakeClip, m
     """A voice that is half faded goes on down from there, not up again first."""
     clip = make_clip(kind, 96_000, 48_000, level=0.5)
     own = largest_step(clip.samples[:40_000])
-    for stop in (Stop(flush=False), Stop(flush=True)):
+    for stop, later in [(Stop(flush=False), 0), (Stop(flush=True), 20), (Stop(flush=True), 5000)]:
         script: Script = [
             (Arm([make_cue(clip, 0, fade_ms=1000, fade_in_ms=50)]), 20_000),
-            (Write(np.zeros(100, np.float32)), 30_000),
+            (Write(np.zeros(100, np.float32)), 30_000 + later),
             (stop, 10_000),
         ]
-        out, _ = performed(Mixer(48_000), script)
+        out, events = performed(Mixer(48_000), script)
         assert largest_step(out) <= own + CLICK
         assert np.abs(out[49_000:50_000]).max() > 0.1
-        assert not out[50_960:].any()
+        assert not out[50_960 + later :].any()
+        assert events[-1].cut == clip.kind.spoken
 
 
 def test_user_who_speaks_again_and_again_hears_no_click() -> None:

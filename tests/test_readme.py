@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from stopgap import load_config
 
 README = Path(__file__).parent.parent / "README.md"

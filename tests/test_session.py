@@ -1,5 +1,6 @@
 """Sessions and turns as an application sees them, on a virtual clock."""
 
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -7,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 import stopgap
 from stopgap import ClipBank, FillerManager, Kind, MemoryOutput, Session, SilentOutput, UsageError, VirtualClock
 
@@ -349,7 +349,7 @@ def test_spoken_fillers_never_overlap(clock: VirtualClock, bank: ClipBank) -> No
         clock.advance(20.0)
         sounds = turn.record.sounds
     assert len(sounds) == 3
-    for before, after in zip(sounds, sounds[1:], strict=False):
+    for before, after in itertools.pairwise(sounds):
         assert before.end_s is not None
         assert after.start_s - before.end_s >= 0.299
 

@@ -62,9 +62,7 @@ def ending(played: int, length: int | None, marks: Sequence[int], rule: HandoffF
     earliest = max(played, rule.min_play)
     for mark in marks:
         whole = mark == length
-        if mark >= earliest + (0 if whole else rule.declick) and mark <= max(
-            played + rule.max_finish, earliest + rule.fade * whole
-        ):
+        if earliest + (0 if whole else rule.declick) <= mark <= played + rule.max_finish:
             return Ending(mark, 0 if whole else rule.declick, cut=False)
     if length is not None and length <= earliest + rule.fade:
         return Ending(length, 0, cut=False)

@@ -1,5 +1,6 @@
 """Sound out of a device, through PortAudio (sounddevice)."""
 
+import atexit
 import logging
 import threading
 from typing import Any
@@ -97,6 +98,7 @@ class DeviceOutput:
             closing.start()
             closing.join(CLOSE_S)
             if closing.is_alive():
+                _leave_behind(self._sd, closing)
                 logger.warning("the audio device (%s) hangs and was left behind", self._info["name"])
         self._source = None
 
@@ -160,6 +162,25 @@ class DeviceOutput:
         if not self._failed:
             self._failed = True
             logger.warning("%s (%s): no sound from here on, turns go on", why, self._info["name"])
+
+
+_left_behind: list[threading.Thread] = []
+"""Threads that wait for a device which hangs to close."""
+
+
+def _leave_behind(sd: Any, closing: threading.Thread) -> None:
+    """Keep a hanging device from holding up the process's exit, when sounddevice would close it once more."""
+    if not _left_behind:
+        atexit.unregister(sd._exit_handler)
+        atexit.register(_exit, sd)
+    _left_behind.append(closing)
+
+
+def _exit(sd: Any) -> None:
+    for closing in _left_behind:
+        closing.join(CLOSE_S)
+    if not any(closing.is_alive() for closing in _left_behind):
+        sd._exit_handler()
 
 
 def load_sounddevice() -> Any:

@@ -210,7 +210,7 @@ class Induction:
                         total = cost * self._alive + during[number]
                         if bed:
                             total = total + self._costs.bed_per_s * GRID_S * chosen.steps * self._alive
-                        total[: length - chosen.steps] += after[bed][chosen.steps :]
+                        total[: max(0, length - chosen.steps)] += after[bed][chosen.steps :]
                         better = total < best
                         best[better], which[better] = total[better], number
                     best[: self._first] = np.inf

@@ -1,5 +1,6 @@
 """Policies that need no prediction: nothing, and the hand-written cue sheet."""
 
+import math
 from collections.abc import Iterator
 
 from ...fillers import Config, Kind, LadderStep
@@ -22,7 +23,7 @@ class Ladder:
     """Plays the configuration's ladder: fixed delays from the end of speech, or from a tool's start.
 
     Steps whose time has passed are dropped, but for those that were already late when the wait became known:
-    of these the last one is due at once.
+    of these the last one is due at once. Where ``after_s`` is configured, steps before it are dropped too.
     """
 
     name = "ladder"
@@ -31,7 +32,9 @@ class Ladder:
         self._steps = config.ladder
 
     def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
-        cues = sorted(self._due(situation), key=lambda cue: cue.start_s)
+        after, tool_age = situation.override.after_s, situation.tool_age_s
+        earliest = -math.inf if after is None else after - (situation.wait_age_s if tool_age is None else tool_age)
+        cues = sorted((c for c in self._due(situation) if c.start_s >= earliest - 1e-9), key=lambda cue: cue.start_s)
         late = [cue for cue in cues if cue.start_s < -1e-9]
         ahead = [cue for cue in cues if cue.start_s >= -1e-9]
         return tuple([*late[-1:], *ahead] if situation.first else ahead)

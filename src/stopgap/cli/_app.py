@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
-
 import stopgap
+import typer
 
 from ._config import config_app
 from ._demo import demo

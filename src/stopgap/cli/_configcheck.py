@@ -74,4 +74,4 @@ def _doubts(config: "Config", bank: "ClipBank") -> Iterator[str]:
         yield f"no spoken clip of {packs} fits language {config.language!r}{voice}: nothing will be said"
     for place, step in enumerate(config.ladder if config.mode == "ladder" else ()):
         if step.kind not in kinds:
-            yield f"ladder[{place}].kind = {step.kind.value!r}: {packs} has no such clip to play, so the step is skipped"
+            yield f"ladder[{place}].kind = {step.kind.value!r}: {packs} has no clip of it to play: it is skipped"

@@ -59,6 +59,7 @@ class Show:
         self._bank = ClipBank(self._config.packs)
         self._scenario = scenario(turns, seed)
         self._console = Console(stderr=as_json, highlight=False)
+        self._named_device = False
 
     def run(self, *, out: Path | None, device: str | None) -> None:
         """Play through *device*, or into the file *out*; then print the same turns under every policy."""
@@ -70,7 +71,10 @@ class Show:
         )
         console.print(legend(), "", sep="\n")
         file = out or DEFAULT_FILE
-        heard = self._in_real_time(output) if output is not None else self._into(FileOutput(file, FILE_RATE))
+        heard = None if output is None else self._in_real_time(output)
+        if heard is None:
+            output = None
+            heard = self._into(FileOutput(file, FILE_RATE))
         results = []
         for policy in POLICIES:
             turns = heard if policy == self._policy else self._silently(policy)
@@ -89,15 +93,20 @@ class Show:
         """Return the device; None if none was asked for and none can be had."""
         settings = self._config.output
         device = settings.device if wanted is None else int(wanted) if wanted.isdigit() else wanted
+        self._named_device = device is not None
         try:
             return DeviceOutput(device, rate=settings.rate, block_frames=settings.block_frames)
         except OutputError as exc:
             if device is not None:
                 raise
-            self._console.print(f"[yellow]{exc}[/yellow]. Writing {DEFAULT_FILE}.\n")
+            self._tell_file(exc)
             return None
 
-    def _in_real_time(self, output: Output) -> list[ReplayedTurn]:
+    def _tell_file(self, why: OutputError) -> None:
+        self._console.print(f"[yellow]{why}[/yellow]. Writing {DEFAULT_FILE}.\n")
+
+    def _in_real_time(self, output: Output) -> list[ReplayedTurn] | None:
+        """Play through *output*; None if it is the default device and does not open."""
         clock = MonotonicClock()
         playing: list[Turn] = []
         with Live(console=self._console, refresh_per_second=20, transient=True) as live:
@@ -115,7 +124,13 @@ class Show:
                 live.update("")
                 self._print_turn(number, turn)
 
-            return self._converse(self._policy, output, RealPace(clock, look), on_turn)
+            try:
+                return self._converse(self._policy, output, RealPace(clock, look), on_turn)
+            except OutputError as exc:
+                if self._named_device:
+                    raise
+                self._tell_file(exc)
+                return None
 
     def _into(self, output: Output) -> list[ReplayedTurn]:
         begun: list[Turn] = []

@@ -1,0 +1,198 @@
+"""Sound through a real PulseAudio server and back, sample for sample; and what happens when the server does not live.
+
+The playing part runs in its own process, because PortAudio looks for its devices once, when it is imported.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from stopgap import ClipBank
+from stopgap.fillers import Samples
+
+RATE = 48_000
+
+
+class NullSink(Protocol):
+    """What these tests need of the fixture `null_sink`."""
+
+    environment: dict[str, str]
+
+    @property
+    def server(self) -> subprocess.Popen[bytes]: ...
+
+    def record(self) -> Path: ...
+
+    def recorded(self, path: Path) -> Samples: ...
+
+
+PRELUDE = """
+    import json, sys, threading
+    import numpy as np
+    import stopgap
+
+    def until(ready):
+        pause = threading.Event()
+        for _ in range(1500):
+            if ready():
+                return
+            pause.wait(0.01)
+        sys.exit("that never happened")
+
+    def tell(**what):
+        print(json.dumps(what), flush=True)
+
+    def told():
+        assert sys.stdin.readline(), "the test went away"
+
+    manager = stopgap.FillerManager.from_config({
+        "mode": "ladder", "seed": 1, "ladder": [{"after_ms": 300, "kind": "phrase"}],
+        "output": {"device": "pulse", "rate": 48000, "block_frames": 512},
+    })
+    session = manager.session()
+    turn = session.begin()
+    until(lambda: turn.record.sounds)
+"""
+
+Player = subprocess.Popen[str]
+StartPlayer = Callable[..., Player]
+
+
+@pytest.fixture
+def player(null_sink: NullSink) -> Iterator[StartPlayer]:
+    """A starter of processes that play to the null sink: ``player(code, *arguments)`` goes on after `PRELUDE`."""
+    players: list[Player] = []
+
+    def start(code: str, *arguments: str) -> Player:
+        whole = textwrap.dedent(PRELUDE) + textwrap.dedent(code)
+        process = subprocess.Popen(
+            [sys.executable, "-c", whole, *arguments],
+            env={**os.environ, **null_sink.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        players.append(process)
+        return process
+
+    yield start
+    for process in players:
+        process.kill()
+        process.communicate()
+
+
+def answer(process: Player) -> dict[str, Any]:
+    """Return the next thing that the player tells."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(f"the player ended: {process.communicate()[1]}")
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+def tell(process: Player) -> None:
+    """Let the player go on."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_what_is_played_is_what_is_heard(
+    null_sink: NullSink, player: StartPlayer, bank: ClipBank, tmp_path: Path
+) -> None:
+    """The armed clip and the reply after it come back from the sink's monitor to the sample, and then silence."""
+    reply = np.random.default_rng(7).uniform(-0.9, 0.9, RATE).astype(np.float32)
+    np.save(tmp_path / "reply.npy", reply)
+    capture = null_sink.record()
+    process = player(
+        """
+        turn.write(np.load(sys.argv[1]))
+        turn.finish()
+        until(lambda: session.source.reply_queued == 0)
+        over = session.source.position
+        until(lambda: session.source.position > over + 24000)
+        sound, = turn.record.sounds
+        wait, = turn.record.waits
+        tell(clip=sound.clip, cut=sound.cut, heard=wait.heard_s is not None, **session.statistics())
+        session.close()
+        manager.close()
+        """,
+        str(tmp_path / "reply.npy"),
+    )
+    told = answer(process)
+    assert process.wait(30) == 0
+    heard = null_sink.recorded(capture)
+    assert told["heard"]
+    assert (told["failed"], told["underruns"]) == (0, 0)
+    assert not told["cut"]
+
+    (clip,) = [clip for clip in bank.clips(RATE) if clip.id == told["clip"]]
+    begin = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(clip.samples)[0])
+    start = place_of(reply, heard)
+    end = clip.frames
+    if start - begin < clip.frames:
+        assert start - begin in [mark.frame for mark in clip.cut_marks]
+        end = start - begin - 384
+    np.testing.assert_allclose(heard[begin : begin + end], clip.samples[:end], rtol=0.0, atol=1e-6)
+    np.testing.assert_allclose(heard[start : start + RATE], reply, rtol=0.0, atol=1e-6)
+    assert not heard[start + RATE :].any()
+    assert len(heard) > start + RATE + 12_000
+
+
+def place_of(part: Samples, whole: Samples) -> int:
+    """Return where *part* lies in *whole*, by cross-correlation."""
+    size = 1 << (len(whole) + len(part)).bit_length()
+    product = np.fft.rfft(whole, size) * np.conj(np.fft.rfft(part, size))
+    return int(np.argmax(np.fft.irfft(product, size)[: len(whole)]))
+
+
+@pytest.mark.parametrize("how", ["dies", "hangs", "hangs for a while"])
+def test_turn_goes_on_without_its_audio_server(how: str, null_sink: NullSink, player: StartPlayer) -> None:
+    """If the server dies or hangs in the middle of a filler, nothing raises, the record gets complete, and the
+    process ends as it should."""
+    process = player(
+        """
+        import logging
+
+        warnings = []
+        handler = logging.Handler(logging.WARNING)
+        handler.emit = lambda record: warnings.append(record.getMessage())
+        logging.getLogger("stopgap").addHandler(handler)
+        tell(sounding=session.statistics()["failed"] == 0)
+        told()
+        until(lambda: session.statistics()["failed"])
+        turn.milestone("first_token")
+        turn.write(np.ones(24000, np.float32))
+        turn.finish()
+        until(lambda: session.source.reply_queued == 0 and turn.record.sounds[0].end_s is not None)
+        again = session.begin()
+        again.write(np.ones(2400, np.float32))
+        again.finish()
+        until(lambda: again.record.reply_heard_s is not None)
+        heard, outcome = turn.record.reply_heard_s, turn.record.outcome
+        session.close()
+        tell(outcome=outcome, heard=heard is not None, closed=session.closed, warnings=warnings)
+        told()
+        """
+    )
+    assert answer(process)["sounding"]
+    null_sink.server.send_signal(signal.SIGKILL if how == "dies" else signal.SIGSTOP)
+    tell(process)
+    told = answer(process)
+    assert (told["outcome"], told["heard"], told["closed"]) == ("replied", True, True)
+    assert "no sound from here on" in told["warnings"][0]
+    assert len([line for line in told["warnings"] if "no sound" in line]) == 1
+    if how == "hangs for a while":
+        null_sink.server.send_signal(signal.SIGCONT)
+    tell(process)
+    assert process.wait(30) == 0
