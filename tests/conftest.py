@@ -137,7 +137,7 @@ class NullSink:
 
     def record(self) -> Path:
         """Record what the sink plays from now on, as raw float32, and return the file."""
-        path = Path(self._folder, "capture.raw")
+        path = Path(self._folder, f"capture-{len(self._processes)}.raw")
         with path.open("wb") as file:
             self._spawn(
                 "parec", "-d", "fill.monitor", "--format=float32le", "--rate=48000", "--channels=1",

@@ -180,6 +180,12 @@ def test_filler_that_fades_after_the_cancellation() -> None:
     assert parts(cost) == pytest.approx((0.0, 0.0, 0.22, 0.15, 0.0))
 
 
+def test_overlapping_fillers_leave_one_gap() -> None:
+    """A short filler within a long one ends no silence and begins none."""
+    cost = turn_cost(COSTS, [Sound(P, 0.4, 2.0), Sound(H, 0.5, 0.8)], end_s=2.5, reply_ready_s=2.5)
+    assert cost.silence == pytest.approx(0.01)
+
+
 def test_overlapping_reply_is_earlier() -> None:
     """A handoff with a negative gap lets the reply start before the filler's end: no gap, no negative one."""
     cost = turn_cost(COSTS, [Sound(P, 0.4, 1.6)], end_s=1.5, reply_ready_s=1.4)

@@ -65,7 +65,7 @@ CLIPS = (
     plain_clip("b", Kind.BACKCHANNEL, 400),
     plain_clip("h", Kind.HESITATION, 500),
     plain_clip("p", Kind.PHRASE, 900, (300, 600)),
-    plain_clip("P", Kind.PHRASE, 1400, (400, 800, 1000)),
+    plain_clip("P", Kind.PHRASE, 1400, (400,)),  # cut if the reply comes between 0.4 and 0.8 s of it
     plain_clip("g", Kind.PROGRESS, 1500, (500, 1000)),
 )
 
@@ -131,15 +131,15 @@ def may_follow(kind: Kind, place: int) -> bool:
     return rules.get(kind, True)
 
 
-def random_sheet(rng: random.Random, most: int, *, start: int = 0, spoken: int = 0, bed: bool = False) -> Sheet:
+def random_sheet(rng: random.Random, most: int, *, start: int = 0, spoken: int = 0, beds: bool = True) -> Sheet:
     """Return any sheet that the planner might have chosen, from a gap that opens at *start*."""
     sheet: Sheet = []
     at, place = start, spoken
     while True:
         gap = rng.choice([rng.randint(0 if not spoken and not sheet else MIN_GAP, 20), rng.randint(MIN_GAP, 60)])
-        if not bed and rng.random() < 0.3:
+        if beds and rng.random() < 0.3:
             sheet.append((at + rng.choice([delay for delay in BED_DELAYS if delay <= gap]), None))
-            bed = True
+            beds = False
         if place >= most or rng.random() < 0.2:
             return sheet
         clip = rng.choice([clip for clip in CLIPS if may_follow(clip.kind, place)])
@@ -194,9 +194,15 @@ CONFIGS = st.builds(
     handoff=st.sampled_from([Handoffs(), Handoffs(phrase=Handoff(max_finish_ms=600_000))]),
 )
 
-TOLERANCE = 0.005
-"""s of plain waiting. The induction takes the cost of silence as linear within a grid step (at most 0.0006 a gap), and
-leaves out that the fade of a bed, 20 ms, also lengthens the gap before the reply."""
+TOLERANCE = 0.003
+"""s of plain waiting. The induction takes the cost of silence as linear within a grid step (at most 0.0006 a gap)."""
+
+
+def bed_tolerance(config: Config) -> float:
+    """Return what the induction may be off by where there is a bed: it charges the fade of 20 ms as a delay of the
+    reply, but leaves out that this also lengthens the gap before it, and the bed."""
+    costs = config.costs
+    return 0.02 * (costs.silence_slope * (1.0 - costs.ambience_credit) + costs.bed_per_s) + TOLERANCE
 
 
 # The best sheet ------------------------------------------------------------------------------------------------
@@ -204,18 +210,26 @@ leaves out that the fade of a bed, 20 ms, also lengthens the gap before the repl
 
 @settings(max_examples=25)
 @given(
-    wait=waits(), config=CONFIGS, most=st.sampled_from([1, 2, 5, 8]), excess=st.sampled_from([0, 2]), seed=st.integers()
+    wait=waits(),
+    config=CONFIGS,
+    most=st.sampled_from([1, 2, 5, 8]),
+    excess=st.sampled_from([0, 2]),
+    bed=st.booleans(),
+    seed=st.integers(),
 )
-def test_no_other_sheet_is_better(wait: WaitDistribution, config: Config, most: int, excess: int, seed: int) -> None:
+def test_no_other_sheet_is_better(
+    wait: WaitDistribution, config: Config, most: int, excess: int, bed: bool, seed: int
+) -> None:
     """Played out over all waits, the planned sheet costs no more than any of a sample of others, near ones too."""
     rng = random.Random(seed)
     classes = clip_classes(CLIPS, config)
-    induction = Induction(wait, classes, config, excess=excess, most=most, last_start=600)
+    induction = Induction(wait, classes, config, excess=excess, most=most, last_start=600, bed=bed)
     sheet = planned(induction, CLIPS, Start(0))
     cost = expected_cost(sheet, wait, config, excess)
-    rivals = [[], *(random_sheet(rng, most) for _ in range(20)), *variations(rng, sheet, 6)]
-    assert cost <= min(expected_cost(rival, wait, config, excess) for rival in rivals) + TOLERANCE
-    assert induction.expected_cost(Start(0)) == pytest.approx(cost, abs=0.02)
+    tolerance = bed_tolerance(config) if bed else TOLERANCE
+    assert induction.expected_cost(Start(0)) == pytest.approx(cost, abs=tolerance)
+    rivals = [[], *(random_sheet(rng, most, beds=bed) for _ in range(20)), *variations(rng, sheet, 6)]
+    assert cost <= min(expected_cost(rival, wait, config, excess) for rival in rivals) + tolerance
 
 
 @settings(max_examples=25)
@@ -243,11 +257,11 @@ def test_no_other_rest_is_better(wait: WaitDistribution, config: Config, seed: i
     rest = planned(induction, CLIPS, start)
     cost = expected_cost(before + rest, wait, config, since=now)
     for _ in range(20):
-        rival = random_sheet(rng, 5, start=now, spoken=len(ends), bed=bool(beds))
+        rival = random_sheet(rng, 5, start=now, spoken=len(ends), beds=not beds)
         first = next((step for step, clip in rival if clip is not None), None)
         if ends and first is not None and first - opened < MIN_GAP:
             continue
-        assert cost <= expected_cost(before + rival, wait, config, since=now) + TOLERANCE
+        assert cost <= expected_cost(before + rival, wait, config, since=now) + bed_tolerance(config)
 
 
 @settings(max_examples=50)
