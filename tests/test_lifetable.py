@@ -20,6 +20,7 @@ from stopgap.engine.prediction import (
     log_normal,
 )
 from stopgap.engine.prediction._buckets import COUNT, EDGES, GROWTH, LONGEST_S, SHORTEST_S, bucket
+from stopgap.engine.turns import TurnState
 from stopgap.fillers import Config, Prediction, load_config
 
 Floats = NDArray[np.float64]
@@ -409,3 +410,20 @@ def test_learning_is_seen_at_once() -> None:
     between = predictor.predict("speech_ended", Context("a")).quantile(0.9)
     predictor.learn(Lesson("speech_ended", Context("a"), 0.5, True) for _ in range(50))
     assert before < between > predictor.predict("speech_ended", Context("a")).quantile(0.5)
+
+
+def test_lessons_of_a_turn() -> None:
+    """From each milestone, as it was known then, to the reply's availability; cut off, the same waits unfinished."""
+    turn = TurnState(speech_ended_at=10.0, agent="a", tentative=False)
+    turn.milestone("tool_started", 13.0, "t")
+    plain, with_tool = Context("a"), Context("a", "t")
+    assert turn.lessons(None) == []
+    assert turn.lessons(14.5) == [
+        Lesson("speech_ended", plain, 4.5, False),
+        Lesson("tool_started", with_tool, 1.5, False),
+    ]
+    turn.reply_available(14.0)
+    assert turn.lessons(None) == [
+        Lesson("speech_ended", plain, 4.0, True),
+        Lesson("tool_started", with_tool, 1.0, True),
+    ]

@@ -52,6 +52,7 @@ def test_belated_cue_is_skipped_where_that_was_asked_for(make_clip: MakeClip, ma
     late = make_cue(make_clip("phrase", 400), 999, allow_belated=False)
     due = make_cue(make_clip("phrase", 400), 1000, allow_belated=False)
     schedule.arm([late, due])
+    schedule.settle()
     assert [(event.what, event.cue) for event in schedule.events] == [
         (Heard.SKIPPED, late.id),
         (Heard.STARTED, due.id),
@@ -114,6 +115,7 @@ def test_loop_whose_time_is_over_is_skipped(make_clip: MakeClip, make_cue: MakeC
     schedule = Schedule(1000)
     schedule.advance(500)
     schedule.arm([make_cue(make_clip("hold", 100), 100, end=500)])
+    schedule.settle()
     assert [event.what for event in schedule.events] == [Heard.SKIPPED]
 
 
@@ -141,8 +143,8 @@ def test_reply_alone_starts_at_once(make_clip: MakeClip, make_cue: MakeCue) -> N
     schedule.end_reply()
     schedule.advance(5000)
     assert schedule.events == [
-        MixerEvent(Heard.REPLY_STARTED, 600, 600),
-        MixerEvent(Heard.REPLY_ENDED, 900, 900),
+        MixerEvent(Heard.REPLY_STARTED, 600, 600, reply=0),
+        MixerEvent(Heard.REPLY_ENDED, 900, 600, reply=0),
     ]
 
 
@@ -153,11 +155,13 @@ def test_preroll_holds_the_reply_back(make_clip: MakeClip) -> None:
     schedule.advance(100)
     assert schedule.reply_waiting
     schedule.write(50)
-    assert schedule.events == [MixerEvent(Heard.REPLY_STARTED, 100, 0)]
+    schedule.settle()
+    assert schedule.events == [MixerEvent(Heard.REPLY_STARTED, 100, 0, reply=0)]
     short = Schedule(1000, preroll=200)
     short.write(150)
     short.advance(30)
     short.end_reply()
+    short.settle()
     assert frames(short, Heard.REPLY_STARTED) == [30]
 
 
@@ -272,7 +276,7 @@ def test_hold_while_the_handoff_is_pending(make_clip: MakeClip, make_cue: MakeCu
     schedule.resume()
     schedule.end_reply()
     schedule.advance(9000)
-    assert of(schedule, Heard.REPLY_STARTED) == [MixerEvent(Heard.REPLY_STARTED, 3000, 700)]
+    assert of(schedule, Heard.REPLY_STARTED) == [MixerEvent(Heard.REPLY_STARTED, 3000, 3000, reply=0)]
     assert frames(schedule, Heard.REPLY_ENDED) == [3500]
 
 
@@ -331,4 +335,5 @@ def test_telling_an_idle_schedule_anything_is_harmless(call: str) -> None:
     assert schedule.events == []
     schedule.resume()
     schedule.write(10)
+    schedule.settle()
     assert frames(schedule, Heard.REPLY_STARTED) == [100]

@@ -17,6 +17,8 @@ class Arm:
     """Replace the cues that have not started."""
 
     cues: Sequence[ArmedCue]
+    starts: int | None = None
+    """Starts that the sheet's maker knows of; see `Schedule.arm`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,13 @@ class Write:
     """Append reply audio: float32, shape (frames,)."""
 
     samples: Samples
+    reply: int = 0
+    """The reply's number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Call a method of `Schedule` that takes nothing: disarm, release, end_reply, resume."""
+    """Call a method of `Schedule` that takes nothing: disarm, release, retire, end_reply, resume."""
 
     what: str
 
@@ -106,20 +110,23 @@ class Mixer:
         before = self.schedule.reply_queued
         self.schedule.advance(max(frame, self.schedule.position))
         self._reply.skip(before - self.schedule.reply_queued)
+        self._tails.clear()
         self._hand_over_events()
 
     def _obey(self) -> None:
         while self._commands:
             match self._commands.popleft():
-                case Arm(cues):
-                    self.schedule.arm(cues)
-                case Write(samples):
-                    self._reply.push(samples)
-                    self.schedule.write(len(samples))
+                case Arm(cues, starts):
+                    self.schedule.arm(cues, starts)
+                case Write(samples, reply):
+                    if len(samples):
+                        self._reply.push(samples)
+                    self.schedule.write(len(samples), reply)
                 case Tell(what):
                     getattr(self.schedule, what)()
                 case Stop(flush):
                     self._stop(flush)
+        self.schedule.settle()
         self._hand_over_events()
 
     def _stop(self, flush: bool) -> None:
@@ -145,7 +152,7 @@ class Mixer:
         schedule = self.schedule
         position = schedule.position
         if schedule.reply_playing and not schedule.held:
-            count = min(len(out), schedule.reply_queued)
+            count = min(len(out), schedule.replies[0].queued)
             self._reply.read_into(out[:count])
             since = position - schedule.reply_resumed
             if since < schedule.stop_fade:

@@ -5,6 +5,7 @@ on the way it starts cues, ends voices and starts the reply, each at its own fra
 The numpy renderer moves it from change to change and fills the stretches between with samples; replay just moves it.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -44,7 +45,9 @@ class Heard(StrEnum):
     ENDED = "ended"
     """A cue's sound ended."""
     SKIPPED = "skipped"
-    """A cue was due and could not start: belated, or too many voices."""
+    """A cue was due and could not start: belated, overdue behind a reply, or too many voices."""
+    OUTDATED = "outdated"
+    """A cue sheet was refused: a cue had started that its maker did not know of."""
     REPLY_STARTED = "reply_started"
     REPLY_STARVED = "reply_starved"
     """The reply ran dry before its end; silence until more arrives."""
@@ -61,6 +64,8 @@ class MixerEvent:
     requested_frame: int
     """When it was asked for: the cue's start, the reply's arrival."""
     cue: int | None = None
+    reply: int | None = None
+    """The reply's number, of the events that concern one."""
     cut: bool = False
     """An end away from any cut mark."""
 
@@ -87,6 +92,19 @@ class Voice:
             self.end, self.fade, self.cut = self.start + how.end, how.fade, how.cut
 
 
+@dataclass(slots=True)
+class Reply:
+    """A reply, or a part of one that is waited for by itself."""
+
+    number: int
+    available: int
+    """Frame at which its first audio was there."""
+    queued: int = 0
+    """Frames written and not yet heard."""
+    open: bool = True
+    """More may come."""
+
+
 class Schedule:
     """The mixer's state: armed cues, sounding voices, and where the reply stands.
 
@@ -103,17 +121,17 @@ class Schedule:
         self.events: list[MixerEvent] = []
         self.held = False
         """The user speaks: nothing sounds, nothing starts."""
-        self.reply_queued = 0
-        """Frames of reply that were written and not yet heard."""
+        self.starts = 0
+        """Cues that have ever started."""
+        self.replies: deque[Reply] = deque()
+        """The reply that sounds or is to sound, and those behind it."""
         self.reply_playing = False
         self.reply_start: int | None = None
         """Frame at which the handoff lets the reply start."""
         self.reply_resumed = _LONG_AGO
         """Frame at which a held reply went on: it fades in from there."""
         self.stop_fade = round(STOP_FADE_S * rate)
-        self._preroll = preroll
-        self._available: int | None = None
-        self._reply_open = False
+        self._preroll = max(preroll, 1)
         self._starved = False
         self._held_since = 0
         self._quiet_until = 0
@@ -121,18 +139,30 @@ class Schedule:
     @property
     def reply_waiting(self) -> bool:
         """Whether a reply is available that does not sound yet."""
-        return self._available is not None and not self.reply_playing
+        return bool(self.replies) and not self.reply_playing
+
+    @property
+    def reply_queued(self) -> int:
+        """Frames of reply that were written and not yet heard."""
+        return sum(reply.queued for reply in self.replies)
 
     # What it is told, at its present position -----------------------------------------------------------------
 
-    def arm(self, cues: Iterable[ArmedCue]) -> None:
+    def arm(self, cues: Iterable[ArmedCue], starts: int | None = None) -> None:
         """Replace the cues that have not started by *cues*.
 
         Nothing is armed against a reply that is there. Once its end is known, cues wait behind it.
+
+        Args:
+            cues: The new sheet.
+            starts: How many starts (`starts`) its maker knows of. If there were more, the sheet is refused: it
+                could speak over what has just begun.
         """
-        blocked = self._available is not None and self._reply_open
+        if starts is not None and starts != self.starts:
+            self._note(Heard.OUTDATED, self.position)
+            return
+        blocked = bool(self.replies) and self.replies[-1].open
         self.pending = [] if blocked else sorted(cues, key=lambda cue: (cue.start, cue.id))
-        self._settle()
 
     def disarm(self) -> None:
         """Drop the cues that have not started; what sounds plays on."""
@@ -147,21 +177,33 @@ class Schedule:
             if clip.kind.spoken and how is not None:
                 voice.stop(how, self.position)
 
-    def write(self, frames: int) -> None:
-        """Note *frames* more of the reply. The first ones disarm, and begin the handoff once the preroll is there."""
-        self.reply_queued += frames
-        self._reply_open = True
+    def retire(self) -> None:
+        """There will be no reply: drop what has not started, end spoken voices at their next mark, fade the rest."""
+        self.release()
+        for voice in self.voices:
+            if not voice.cue.clip.kind.spoken:
+                fade = voice.cue.rule.fade
+                voice.stop(Ending(self.position - voice.start + fade, fade, cut=False), self.position)
+
+    def write(self, frames: int, reply: int = 0) -> None:
+        """Note *frames* more of the reply number *reply*; one with another number follows what is queued.
+
+        The first ones (even if they are none yet) disarm; once the preroll is there they begin the handoff.
+        """
         self._starved = False
         self.pending = []
-        if self._available is None:
-            self._available = self.position
+        if not self.replies or self.replies[-1].number != reply:
+            self.replies.append(Reply(reply, self.position))
+        last = self.replies[-1]
+        last.queued += frames
+        last.open = True
         self._try_handoff()
 
     def end_reply(self) -> None:
-        """No more of this reply will come (a later `write` starts, or goes on with, another)."""
-        self._reply_open = False
+        """No more of the last reply will come."""
+        if self.replies:
+            self.replies[-1].open = False
         self._try_handoff()
-        self._settle()
 
     def hold(self) -> None:
         """The user speaks: fade everything within 20 ms, keep the cue sheet and the reply for `resume`."""
@@ -180,16 +222,17 @@ class Schedule:
         self.pending = [_shifted(cue, shift) for cue in self.pending]
         if self.reply_playing:
             self.reply_resumed = self.position
+        elif self.replies:
+            self.replies[0].available = self.position
         self._try_handoff()
-        self._settle()
 
     def flush(self) -> None:
         """End all: fade everything within 20 ms, drop the cue sheet and the reply."""
         self.held = False
         self.pending = []
         self._fade_voices()
-        self.reply_queued = 0
-        self._reply_gone()
+        self.replies.clear()
+        self.reply_playing, self.reply_start, self.reply_resumed = False, None, _LONG_AGO
 
     # Moving on -------------------------------------------------------------------------------------------------
 
@@ -197,27 +240,28 @@ class Schedule:
         """Return the next frame at which something changes by itself, or None."""
         frames = [voice.end for voice in self.voices if voice.end is not None]
         if not self.held:
-            if self.pending and self._available is None:
+            if self.pending and not self.replies:
                 frames.append(self.pending[0].start)
             if self.reply_start is not None:
                 frames.append(self.reply_start)
-            if self.reply_playing and self.reply_queued:
-                frames.append(self.position + self.reply_queued)
+            if self.reply_playing and self.replies[0].queued:
+                frames.append(self.position + self.replies[0].queued)
         return min(frames, default=None)
 
     def advance(self, frame: int) -> None:
         """Move on to *frame*; every change up to and at it has then happened."""
         while True:
             change = self.next_change()
-            stop = frame if change is None else min(frame, change)
+            stop = frame if change is None else max(self.position, min(frame, change))
             if self.reply_playing and not self.held:
-                self.reply_queued -= min(self.reply_queued, stop - self.position)
+                head = self.replies[0]
+                head.queued -= min(head.queued, stop - self.position)
             self.position = stop
-            self._settle()
+            self.settle()
             if stop >= frame:
                 return
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Let everything happen that is due at the present position."""
         for voice in [v for v in self.voices if v.end is not None and v.end <= self.position]:
             self.voices.remove(voice)
@@ -227,15 +271,18 @@ class Schedule:
             return
         if self.reply_start is not None and self.reply_start <= self.position:
             self.reply_start, self.reply_playing = None, True
-            self._note(Heard.REPLY_STARTED, self.position if self._available is None else self._available)
-        if self.reply_playing and not self.reply_queued:
-            if not self._reply_open:
-                self._note(Heard.REPLY_ENDED, self.position)
-                self._reply_gone()
-            elif not self._starved:
-                self._starved = True
-                self._note(Heard.REPLY_STARVED, self.position)
-        while self.pending and self._available is None and self.pending[0].start <= self.position:
+            self._note_reply(Heard.REPLY_STARTED, self.replies[0])
+        while self.reply_playing and not self.replies[0].queued and not self.replies[0].open:
+            self._note_reply(Heard.REPLY_ENDED, self.replies.popleft())
+            self.reply_playing, self.reply_resumed = bool(self.replies), _LONG_AGO
+            if self.replies:
+                self._note_reply(Heard.REPLY_STARTED, self.replies[0])
+            else:
+                self._drop_overdue()
+        if self.reply_playing and not self.replies[0].queued and not self._starved:
+            self._starved = True
+            self._note_reply(Heard.REPLY_STARVED, self.replies[0])
+        while self.pending and not self.replies and self.pending[0].start <= self.position:
             self._start(self.pending.pop(0))
 
     def _start(self, cue: ArmedCue) -> None:
@@ -249,15 +296,15 @@ class Schedule:
             return
         fade = cue.rule.fade if cue.clip.loops else 0
         self.voices.append(Voice(cue, self.position, end, fade))
+        self.starts += 1
         self._note(Heard.STARTED, cue.start, cue.id)
 
     def _try_handoff(self) -> None:
-        if self.held or self._available is None or self.reply_playing or self.reply_start is not None:
+        if self.held or not self.replies or self.reply_playing or self.reply_start is not None:
             return
-        if self.reply_queued < self._preroll and self._reply_open:
+        if self.replies[0].queued < self._preroll and self.replies[0].open:
             return
         self.reply_start = self._yield_all()
-        self._settle()
 
     def _yield_all(self) -> int:
         """End every voice by its kind's rule and return the frame at which the reply may start.
@@ -283,13 +330,18 @@ class Schedule:
             length = self.position - voice.start + self.stop_fade
             voice.stop(Ending(length, self.stop_fade, cut=not voice.cue.clip.loops), self.position)
 
-    def _reply_gone(self) -> None:
-        self.reply_playing, self.reply_start, self._available = False, None, None
-        self.reply_resumed = _LONG_AGO
-        self._reply_open = self._starved = False
+    def _drop_overdue(self) -> None:
+        """Of the spoken cues that fell due behind a reply, keep the first: the others would speak over it."""
+        overdue = [cue for cue in self.pending if cue.start < self.position and cue.clip.kind.spoken][1:]
+        for cue in overdue:
+            self.pending.remove(cue)
+            self._note(Heard.SKIPPED, cue.start, cue.id)
+
+    def _note_reply(self, what: Heard, reply: Reply) -> None:
+        self.events.append(MixerEvent(what, self.position, reply.available, reply=reply.number))
 
     def _note(self, what: Heard, requested: int, cue: int | None = None, cut: bool = False) -> None:
-        self.events.append(MixerEvent(what, self.position, requested, cue, cut))
+        self.events.append(MixerEvent(what, self.position, requested, cue, cut=cut))
 
 
 def _shifted(cue: ArmedCue, by: int) -> ArmedCue:
