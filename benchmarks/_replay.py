@@ -24,6 +24,8 @@ _REPLY = np.zeros(1, np.float32)
 """Stands for the reply: only when it starts matters."""
 LOOK_AGAIN_S = 0.25
 """s between two looks at a turn whose handoff is not through yet."""
+MOST_LOOKS = 480
+"""Looks after which it is taken as it is: no clip lasts that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +190,13 @@ class _Stage:
             self._open[number].finish()
         self._collect(number, turn)
 
-    def _collect(self, number: int, turn: TraceTurn) -> None:
+    def _collect(self, number: int, turn: TraceTurn, looks: int = 0) -> None:
         """Take the turn's record once its last sound has ended and the reply was heard; else look again later."""
         record = self._open[number].record
         heard = record.reply_heard_s
-        if (heard is None and turn.cancelled_ms is None) or any(sound.end_s is None for sound in record.sounds):
-            self._at(self._clock.now() + LOOK_AGAIN_S, self._collect, number, turn)
+        unheard = heard is None and record.outcome == "replied"
+        if looks < MOST_LOOKS and (unheard or any(sound.end_s is None for sound in record.sounds)):
+            self._at(self._clock.now() + LOOK_AGAIN_S, self._collect, number, turn, looks + 1)
             return
         del self._open[number]
         self._ended.append((number, ReplayedTurn.of(turn, record)))

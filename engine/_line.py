@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import random
 import threading
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ from .outputs import Output
 from .planning import CastCue
 from .turns import Conversation
 
+logger = logging.getLogger("stopgap")
+
 QUEUE_AHEAD_S = 2.0
 """s of queued reply above which `Line.until_drained` waits."""
 
@@ -23,6 +26,23 @@ class Owner(Protocol):
 
     number: int
     """Counts the conversation's turns, from 1."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still open."""
+        ...
+
+    def plan(self, first: bool = False) -> None:
+        """Arm the cue sheet for what is known now."""
+        ...
+
+    def line_free(self, at: float) -> None:
+        """Take in that a reply has been heard out, at *at*: the line is silent."""
+        ...
+
+    def line_closed(self, now: float) -> None:
+        """Take in that nothing sounds any more."""
+        ...
 
     def on_sound(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
         """Take in what happened to one of its cues; return the clip if it started."""
@@ -57,9 +77,13 @@ class Line:
         """s on the clock since when the user speaks; None if not."""
         self.closed = False
         self._engine = engine
-        self._speaker: Owner | None = None
         self._owners: dict[int, Owner] = {}
+        self._sounding: set[int] = set()
+        self._speakers: dict[int, Owner] = {}
         self._cue_ids = itertools.count(1)
+        self._reply_ids = itertools.count(1)
+        self._starts = 0
+        self._broken = False
 
     @property
     def rate(self) -> int:
@@ -67,10 +91,16 @@ class Line:
         return self.output.rate
 
     def sync(self) -> float:
-        """Bring the output and the turns up to now, and return it."""
+        """Bring the output and the turns up to now, and return it. Trouble with the output stays here."""
         now = self._engine.clock.now()
         if not self.closed:
-            self.output.catch_up(now)
+            try:
+                self.output.catch_up(now)
+            except Exception:
+                self._engine.count("output_errors")
+                if not self._broken:
+                    self._broken = True
+                    logger.exception("the output fails; turns go on")
             for event in self.mixer.take_events():
                 self._on_event(event)
         return now
@@ -79,9 +109,13 @@ class Line:
         self.mixer.post(command)
 
     def enter(self, turn: Owner) -> None:
-        """Make *turn* the newest one. Cues of those long past are forgotten."""
+        """Make *turn* the newest one. Cues of those long past are forgotten, but for what still sounds."""
         self.newest = turn
-        self._owners = {cue: owner for cue, owner in self._owners.items() if owner.number >= turn.number - 2}
+        recent = turn.number - 2
+        self._owners = {
+            cue: owner for cue, owner in self._owners.items() if owner.number >= recent or cue in self._sounding
+        }
+        self._speakers = {reply: owner for reply, owner in self._speakers.items() if owner.number >= recent - 8}
 
     def arm(self, turn: Owner, sheet: Iterable[CastCue], origin: float, last_at: float) -> dict[int, CastCue]:
         """Arm *sheet*, whose times count from *origin*; loops end at *last_at*. Return its cues by their ids."""
@@ -96,14 +130,18 @@ class Line:
             cues.append(ArmedCue(number, cue.clip, start, rule, gain, self.output.frame_at(last_at)))
             by_id[number] = cue
             self._owners[number] = turn
-        self.post(Arm(tuple(cues)))
+        self.post(Arm(tuple(cues), self._starts))
         return by_id
 
-    def speak(self, turn: Owner, samples: Samples) -> int:
-        """Hand reply audio of *turn* to the mixer; return the frames queued."""
-        self._speaker = turn
-        if len(samples):
-            self.post(Write(samples))
+    def new_reply(self, turn: Owner) -> int:
+        """Return the number of a new reply of *turn*."""
+        number = next(self._reply_ids)
+        self._speakers[number] = turn
+        return number
+
+    def speak(self, reply: int, samples: Samples) -> int:
+        """Hand audio of the reply number *reply* to the mixer; return the frames queued."""
+        self.post(Write(samples, reply))
         return self.mixer.reply_queued
 
     def reply_ends_at(self, now: float) -> float:
@@ -128,20 +166,44 @@ class Line:
         self.held_since = None
         self.post(Stop(flush=True))
 
-    async def until_drained(self) -> None:
-        """Wait until less than `QUEUE_AHEAD_S` of reply is queued."""
-        while (ahead := self.mixer.reply_queued / self.rate - QUEUE_AHEAD_S) > 0.0 and not self.closed:
+    async def until_drained(self, turn: Owner) -> None:
+        """Wait until less than `QUEUE_AHEAD_S` of reply is queued, or *turn* is over. Not on a virtual clock."""
+        if self._engine.work.inline:
+            return
+        while turn.pending and not self.closed:
+            ahead = self.mixer.reply_queued / self.rate - QUEUE_AHEAD_S
+            if ahead <= 0.0:
+                return
             await asyncio.sleep(min(ahead, 0.25))
+
+    def close(self, now: float) -> None:
+        """Nothing sounds any more."""
+        self.closed = True
+        for owner in {id(owner): owner for owner in self._owners.values()}.values():
+            owner.line_closed(now)
 
     def _on_event(self, event: MixerEvent) -> None:
         at = self.output.time_of(event.frame)
-        if event.cue is None:
-            if event.what is Heard.REPLY_STARTED and self._speaker is not None:
-                self._speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
-            elif event.what is Heard.REPLY_STARVED:
-                self._engine.count("reply_starved")
-            return
-        owner = self._owners.get(event.cue)
+        if event.cue is not None:
+            self._on_cue(event, event.cue, at)
+        elif event.what is Heard.REPLY_STARTED:
+            speaker = self._speakers.get(event.reply or 0)
+            if speaker is not None:
+                speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
+        elif event.what is Heard.REPLY_STARVED:
+            self._engine.count("reply_starved")
+        elif event.what is Heard.REPLY_ENDED and self.newest is not None:
+            self.newest.line_free(at)
+        elif event.what is Heard.OUTDATED and self.newest is not None and self.held_since is None:
+            self.newest.plan()
+
+    def _on_cue(self, event: MixerEvent, cue: int, at: float) -> None:
+        if event.what is Heard.STARTED:
+            self._starts += 1
+            self._sounding.add(cue)
+        else:
+            self._sounding.discard(cue)
+        owner = self._owners.get(cue)
         if owner is None:
             return
         clip = owner.on_sound(event, at, self.output.time_of(event.requested_frame))
@@ -153,4 +215,4 @@ class Line:
         elif event.what is Heard.SKIPPED:
             self._engine.count("skipped")
         if event.what is not Heard.STARTED:
-            del self._owners[event.cue]
+            del self._owners[cue]

@@ -148,6 +148,7 @@ class FillerManager:
     def _open(
         self, output: Output, name: str, language: str, voice: str | None, seed: int, by_default: bool
     ) -> Session:
+        self._engine.bank.clips(output.rate)  # resampled here rather than in the first turn
         session = Session(self._engine, output, id=name, language=language, voice=voice, seed=seed)
         try:
             output.start(session.source, self._engine.clock)

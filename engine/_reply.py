@@ -20,8 +20,8 @@ class ReplyInput:
         self._resampler: Any = None
         self._resampled_rate = 0
 
-    def convert(self, audio: Any, rate: int | None) -> Samples:
-        """Return *audio* as mono float32 at the session's rate; always a copy.
+    def convert(self, audio: Any, rate: int | None) -> tuple[Samples, int]:
+        """Return *audio* as mono float32 at the session's rate, always a copy, and its own number of frames.
 
         Args:
             audio: float32 or int16 samples, shape (frames,) or (frames, 1); or bytes of 16-bit little-endian PCM.
@@ -32,13 +32,13 @@ class ReplyInput:
         """
         samples = _checked(audio)
         if rate is None or rate == self._rate:
-            return samples
+            return samples, len(samples)
         if not isinstance(rate, int) or not 4_000 <= rate <= 384_000:
             raise UsageError(f"reply rate {rate!r} is not possible; give whole Hz between 4000 and 384000")
         if self._resampler is None or rate != self._resampled_rate:
             self._resampler = soxr.ResampleStream(rate, self._rate, 1, dtype="float32", quality="HQ")
             self._resampled_rate = rate
-        return np.asarray(self._resampler.resample_chunk(samples), np.float32)
+        return np.asarray(self._resampler.resample_chunk(samples), np.float32), len(samples)
 
     def finish(self) -> Samples:
         """Return what the resampler still holds."""
@@ -51,6 +51,7 @@ class ReplyInput:
 
 def _checked(audio: Any) -> Samples:
     if isinstance(audio, bytes | bytearray | memoryview):
+        audio = memoryview(audio).cast("B")
         if len(audio) % 2:
             raise UsageError(f"reply audio has {len(audio)} bytes, which is no whole number of 16-bit samples")
         audio = np.frombuffer(audio, "<i2")

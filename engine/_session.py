@@ -1,6 +1,7 @@
 """One conversation, as the application holds it."""
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Self
 
@@ -80,7 +81,7 @@ class Session:
             if line.closed:
                 raise UsageError("begin on a closed session; open a new one")
             at = now if speech_ended_at is None else speech_ended_at
-            if not at <= now + 1e-6:
+            if not -math.inf < at <= now + 1e-6:
                 raise UsageError(f"speech_ended_at={speech_ended_at!r} is not in the past: the clock reads {now!r}")
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("superseded")
@@ -107,9 +108,10 @@ class Session:
     def resume(self) -> None:
         """It was only an "ok": cue sheet and reply go on where they stopped."""
         with self._line.lock:
-            self._line.sync()
-            if self._line.resume() and self._turn is not None:
-                self._turn.plan()
+            now = self._line.sync()
+            held_since = self._line.held_since
+            if self._line.resume() and self._turn is not None and held_since is not None:
+                self._turn.resumed(now, now - held_since)
 
     def statistics(self) -> dict[str, float]:
         """Return the output's counters."""
@@ -128,8 +130,7 @@ class Session:
             self._line.sync()
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("session closed")
-            self._line.sync()
-            self._line.closed = True
+            self._line.close(self._line.sync())
         self.output.close()
 
     def __enter__(self) -> Self:

@@ -50,6 +50,13 @@ class TurnSounds:
             played.heard_frames = event.frame - played.start_frame
         return None
 
+    def stop(self, now: float) -> None:
+        """Take in that nothing sounds any more."""
+        for played in self._played.values():
+            if played.end_at is None:
+                played.end_at, played.cut = max(now, played.start_at), True
+                played.heard_frames = round((played.end_at - played.start_at) * played.clip.rate)
+
     @property
     def spoken(self) -> int:
         """How many spoken ones have started."""

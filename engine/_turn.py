@@ -1,16 +1,17 @@
 """A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
 
 import logging
+import math
 from typing import Any
 
-from ..fillers import Clip, Kind
+from ..fillers import Clip, Kind, UsageError
 from ._engine import Engine
 from ._line import Line
 from ._reply import ReplyInput
 from ._sounds import TurnSounds
 from .mixer import MixerEvent, Tell
 from .planning import PlannedCue, Situation, cast
-from .prediction import WaitDistribution
+from .prediction import Lesson, WaitDistribution
 from .turns import (
     ANNOUNCING,
     MilestoneRecord,
@@ -61,7 +62,12 @@ class Turn:
         self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
         self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
         self._sounds = TurnSounds()
-        self._reply = ReplyInput(line.rate)
+        self._input = ReplyInput(line.rate)
+        self._reply: int | None = None
+        self._tentative = tentative
+        self._lessons: list[Lesson] = []
+        self._held_s = 0.0
+        self._resumed_at = -math.inf
         self._outcome: Outcome = "waiting"
         self._cancel_reason: str | None = None
         self._ended_at: float | None = None
@@ -79,10 +85,15 @@ class Turn:
             at: s on the manager's clock; None: now.
 
         Raises:
-            UsageError: if *name* is none of these.
+            UsageError: if *name* is none of these, or *at* is no number.
         """
+        if at is not None and not math.isfinite(at):
+            raise UsageError(f"milestone {name} at {at!r} is no time; give s on the manager's clock")
         with self._line.lock:
             now = self._line.sync()
+            if name == "turn_committed" and self._state.status == "tentative":
+                self.commit()
+                return
             if self._state.milestone(name, now if at is None else at, tool):
                 if name in ANNOUNCING:
                     self._make_way()
@@ -92,12 +103,15 @@ class Turn:
         """Confirm a tentative end of speech."""
         with self._line.lock:
             now = self._line.sync()
-            if self._state.status != "tentative":
+            if not self._tentative:
                 self._state.notes.append("commit of a turn that was not tentative: ignored")
                 return
-            self._state.status = "waiting"
-            self._state.milestone("turn_committed", now)
-            self.plan(first=True)
+            self._tentative = False
+            if self._state.status == "tentative":
+                self._state.status = "waiting"
+                self._state.milestone("turn_committed", now)
+                self.plan(first=True)
+            self._learn()
 
     def retract(self) -> None:
         """Take the end of speech back: the user went on. Sound fades; the turn teaches nothing."""
@@ -113,8 +127,7 @@ class Turn:
             if self._state.status != "replying":
                 self._state.notes.append("wait_again without a reply: ignored")
                 return
-            self._line.speak(self, self._reply.finish())
-            self._line.post(Tell("end_reply"))
+            self._end_reply()
             self._state.wait_again(self._line.reply_ends_at(now))
             self.plan(first=True)
 
@@ -133,25 +146,29 @@ class Turn:
         Raises:
             UsageError: if *audio* is not that; nothing of it is played then.
         """
-        samples = self._reply.convert(audio, rate)
         with self._line.lock:
+            samples, given = self._input.convert(audio, rate)
             now = self._line.sync()
-            if self._outcome in ("cancelled", "retracted") or self._line.newest is not self:
-                self._state.notes.append(f"{len(samples)} frames of reply written after the turn was over: refused")
+            if self._outcome in ("cancelled", "retracted") or self._line.newest is not self or self._line.closed:
+                self._state.notes.append(f"{given} frames of reply written after the turn was over: refused")
                 self._engine.count("reply_refused")
                 return 0
+            if not given:
+                return self._line.mixer.reply_queued
+            if self._reply is None:
+                self._reply = self._line.new_reply(self)
             if self._state.status == "ended":
                 self._state.notes.append("reply written after finish: played")
-                queued = self._line.speak(self, samples)
-                self._line.post(Tell("end_reply"))
-                return queued
+                self._line.speak(self._reply, samples)
+                self._end_reply()
+                return self._line.mixer.reply_queued
             self._state.reply_available(now)
-            return self._line.speak(self, samples)
+            return self._line.speak(self._reply, samples)
 
     async def write_async(self, audio: Any, rate: int | None = None) -> int:
         """Like `write`, then wait while more than 2 s of reply are queued."""
         queued = self.write(audio, rate)
-        await self._line.until_drained()
+        await self._line.until_drained(self)
         return queued
 
     def finish(self) -> None:
@@ -162,11 +179,9 @@ class Turn:
                 self._state.notes.append("a second finish: ignored")
                 return
             if self._state.status == "replying":
-                self._line.speak(self, self._reply.finish())
-                self._line.post(Tell("end_reply"))
+                self._end_reply()
             else:
-                self._line.post(Tell("disarm"))
-                self._line.post(Tell("release"))
+                self._line.post(Tell("retire"))
             self._close("replied", now, cut_off_at=None)
 
     def cancel(self, reason: str = "cancelled") -> str:
@@ -182,6 +197,14 @@ class Turn:
     def pending(self) -> bool:
         """Whether the turn is still open."""
         return self._state.status != "ended"
+
+    def _end_reply(self) -> None:
+        """No more of this reply (of this wait) will come."""
+        rest = self._input.finish()
+        if len(rest) and self._reply is not None:
+            self._line.speak(self._reply, rest)
+        self._line.post(Tell("end_reply"))
+        self._reply = None
 
     @property
     def record(self) -> TurnRecord:
@@ -220,21 +243,40 @@ class Turn:
             if wait.available_at is not None and wait.heard_at is None:
                 wait.heard_at, wait.held_back_s = at, held_back_s
 
+    def line_free(self, at: float) -> None:
+        """A further wait begins when the preamble has been heard out: now that is known, plan from there."""
+        if self._state.open and self._line.held_since is None:
+            if len(self._state.waits) > 1:
+                self._state.wait.began_at = at
+            self.plan()
+
+    def line_closed(self, now: float) -> None:
+        self._sounds.stop(now)
+
+    def resumed(self, now: float, held_s: float) -> None:
+        """The user spoke for *held_s* and the turn goes on: that was no silence, and the cue sheet's clock stood."""
+        self._held_s += held_s
+        self._resumed_at = now
+        self.plan()
+
     # Planning ---------------------------------------------------------------------------------------------------
 
     def _plan_again(self, situation: Situation, number: int) -> None:
         """Plan off the caller's path, and arm the result if nothing has changed meanwhile."""
+        if self._plans != number:
+            return
         self._engine.policy.plan(situation)
         with self._line.lock:
             now = self._line.sync()
             if self._plans == number and self._state.open and self._line.held_since is None:
                 origin = max(now, self._state.wait.began_at)
                 situation = self._situation(origin, False)
-                self._arm(self._engine.policy.plan(situation), situation, origin)
+                ready = self._engine.policy.ready(situation)
+                if ready is not None:
+                    self._arm(ready.cues, situation, origin)
 
     def _arm(self, sheet: tuple[PlannedCue, ...], situation: Situation, origin: float) -> None:
-        said = self._sounds.count(Kind.PROGRESS)
-        cues = cast(sheet, situation, self._line.selector, self._engine.config, said)
+        cues = cast(sheet, situation, self._line.selector, self._engine.config)
         self._sounds.arm(self._line.arm(self, cues, origin, origin + situation.horizon_s))
 
     def _make_way(self) -> None:
@@ -252,8 +294,8 @@ class Turn:
         state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
         until, last_end = sounds.spoken_until(), sounds.last_spoken_end()
-        wait_age = origin - state.wait.began_at
-        quiet_from = max(last_end, state.wait.began_at)
+        wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
+        quiet_from = max(last_end, state.wait.began_at, self._resumed_at)
         clips = self._engine.clips(
             line.rate, language=self._language, voice=self._voice,
             agent=context.agent, tool=context.tool, tool_runs=tool_at is not None,
@@ -275,7 +317,8 @@ class Turn:
             sounding_s=max(0.0, until - origin) if until is not None else 0.0,
             since_spoken_s=origin - last_end if until is None else 0.0,
             bed=sounds.bed,
-            progress_said=sounds.count(Kind.PROGRESS) > 0,
+            phrases_said=sounds.count(Kind.PHRASE),
+            progress_said=sounds.count(Kind.PROGRESS),
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
         )
@@ -286,9 +329,11 @@ class Turn:
         with self._line.lock:
             now = self._line.sync()
             if self._state.status == "ended":
-                if self._line.newest is self and outcome == "cancelled":
+                if self._line.newest is self and self._outcome == "replied":
                     self._line.flush()
-                    self._state.notes.append("cancel after finish: the rest of the reply was dropped")
+                    self._state.notes.append(f"{outcome} after finish: the rest of the reply was dropped")
+                    if outcome == "retracted":
+                        self._outcome, self._lessons = outcome, []
                     self._line.sync()
                 return
             held = self._line.held_since
@@ -302,9 +347,23 @@ class Turn:
         state.end()
         self._outcome, self._ended_at = outcome, now
         if outcome != "retracted":
-            lessons = state.lessons(cut_off_at)
-            self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
+            self._lessons = state.lessons(cut_off_at)
+            if not self._tentative:
+                self._learn()
         self._line.sync()
+
+    def _learn(self) -> None:
+        """Hand over what the turn taught, and have the next turn's first prediction ready."""
+        lessons, self._lessons = self._lessons, []
+        if not lessons:
+            return
+        predictor = self._engine.predictor
+
+        def learn() -> None:
+            predictor.learn(lessons)
+            predictor.predict("speech_ended", lessons[0].context)
+
+        self._engine.work.submit(learn)
 
     def _record(self) -> TurnRecord:
         state = self._state

@@ -1,8 +1,10 @@
 """Who does the work that must not hold up the agent: planning, learning, keeping outputs going."""
 
+import contextlib
 import logging
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -78,16 +80,16 @@ class ServiceThread:
             thread.join(timeout=5.0)
 
     def _run(self) -> None:
+        due = time.monotonic() + TICK_S
         while True:
-            try:
-                job = self._jobs.get(timeout=TICK_S)
-            except queue.Empty:
-                job = self._tick
-            if job is None:
-                return
-            self._guarded(job)
-            if job != self._tick and self._jobs.empty():
+            with contextlib.suppress(queue.Empty):
+                job = self._jobs.get(timeout=max(0.0, due - time.monotonic()))
+                if job is None:
+                    return
+                self._guarded(job)
+            if time.monotonic() >= due:
                 self._guarded(self._tick)
+                due = time.monotonic() + TICK_S
 
     def _tick(self) -> None:
         with self._lock:

@@ -9,6 +9,8 @@ from ._clip import Clip
 from ._kinds import Kind
 
 NO_LANGUAGE = "zxx"
+REMEMBERED = 512
+"""Clips of a kind that a conversation remembers at least."""
 
 
 def usable_clips(clips: Iterable[Clip], *, language: str, voice: str | None) -> tuple[Clip, ...]:
@@ -63,7 +65,10 @@ class Selector:
 
     def heard(self, clip: Clip) -> None:
         """Note that *clip* was heard: it is not chosen again until its kind's others were."""
-        self._heard.setdefault(clip.kind, []).append(clip.id)
+        heard = self._heard.setdefault(clip.kind, [])
+        heard.append(clip.id)
+        if len(heard) > 2 * REMEMBERED:
+            del heard[:REMEMBERED]
 
     def choose(self, wanted: Wanted, clips: Sequence[Clip], planned: Collection[Clip] = ()) -> Clip | None:
         """Return a clip of *clips* for *wanted*, or None if there is none of its kind.

@@ -395,7 +395,8 @@ SITUATION = Situation(
     sounding_s=0.0,
     since_spoken_s=math.inf,
     bed=False,
-    progress_said=False,
+    phrases_said=0,
+    progress_said=0,
     horizon_s=60.0,
     first=True,
 )
@@ -423,7 +424,7 @@ def playable(
 def sheet_of(policy: Policy, situation: Situation, config: Config, seed: int = 0) -> list[CastCue]:
     """Return what *policy* plays: planned, then cast."""
     selector = Selector("shuffle", random.Random(seed))
-    return cast(policy.plan(situation), situation, selector, config, int(situation.progress_said))
+    return cast(policy.plan(situation), situation, selector, config)
 
 
 @st.composite
@@ -450,7 +451,7 @@ def situations(draw: st.DrawFn) -> Situation:
         sounding_s=sounding,
         since_spoken_s=since,
         bed=draw(st.booleans()),
-        progress_said=draw(st.booleans()) if spoken > 1 else False,
+        progress_said=draw(st.integers(0, 1)) if spoken > 1 else 0,
         horizon_s=draw(st.sampled_from([0.0, 2.0, 55.0])),
         first=draw(st.booleans()),
     )
@@ -612,13 +613,13 @@ def test_another_language_leaves_the_beds(bank: ClipBank, slow: LatencyPredictor
 
 
 def wish(start_s: float, kind: Kind, phrases: tuple[str, ...] | None = None) -> PlannedCue:
-    return PlannedCue(start_s, kind, phrases=phrases)
+    return PlannedCue(start_s, kind, phrases=phrases, swap=True)
 
 
-def cast_all(bank: ClipBank, wishes: list[PlannedCue], *, progress_said: int = 0, **about: object) -> list[CastCue]:
+def cast_all(bank: ClipBank, wishes: list[PlannedCue], **about: object) -> list[CastCue]:
     config = Config(limits=Limits(min_gap_ms=300))
     situation = replace(SITUATION, clips=playable(bank, config), **about)  # type: ignore[arg-type]
-    return cast(wishes, situation, Selector("shuffle", random.Random(0)), config, progress_said)
+    return cast(wishes, situation, Selector("shuffle", random.Random(0)), config)
 
 
 def test_cast_puts_off_what_is_due_too_early(bank: ClipBank) -> None:

@@ -59,10 +59,18 @@ class FrameOutput:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def frame_at(self, at: float) -> int:
+        self._follow()
         return self._frames.frame_at(at)
 
     def time_of(self, frame: int) -> float:
         return self._frames.time_of(frame)
+
+    def _follow(self) -> None:
+        """Nobody has pulled for long: what is rendered next is heard now at the earliest."""
+        if self._source is not None and self._clock is not None:
+            now = self._clock.now() + self._latency_s
+            if now - self._frames.time_of(self._source.position) > FrameClock.STALL_S:
+                self._frames.observe(self._source.position, now)
 
     def catch_up(self, now: float) -> None:
         """Do nothing: the transport pulls."""

@@ -24,7 +24,7 @@ class ClipClass:
     duration_s: float
     """s. Mean length."""
     tolerance_s: float
-    """s. Half the spread of lengths within the class."""
+    """s. The farthest that a clip of the class is from *duration_s*."""
     steps: int
     """Grid steps it lasts."""
     handoff: Floats
@@ -48,7 +48,7 @@ def _class(kind: Kind, clips: list[Clip], config: Config) -> ClipClass:
     costs = np.zeros(steps)
     for clip in clips:
         costs += np.array(_handoff_costs(clip, steps, config))
-    return ClipClass(kind, mean, (max(durations) - min(durations)) / 2, steps, costs / len(clips))
+    return ClipClass(kind, mean, max(abs(duration - mean) for duration in durations), steps, costs / len(clips))
 
 
 def _handoff_costs(clip: Clip, steps: int, config: Config) -> list[float]:

@@ -102,7 +102,8 @@ class Induction:
         self._may_bed = bed
         self._progress_said = progress_said
         self._first, self._last = first_start, last_start
-        self._min_gap = math.ceil(config.limits.min_gap_ms / 1000.0 / GRID_S - 1e-9)
+        gap_s = min(config.limits.min_gap_ms / 1000.0, LONGEST_S)
+        self._min_gap = math.ceil(gap_s / GRID_S - 1e-9)
         self._bed_fade_s = config.handoff.ambience.fade_ms / 1000.0
         steps = math.ceil(min(max(wait.quantile(1.0 - NEGLIGIBLE), 1.0), LONGEST_S) / GRID_S)
         self._steps = steps
@@ -123,12 +124,14 @@ class Induction:
         self._gap_then_bed = {delay: self._gap_costs(delay) for delay in BED_DELAYS} if bed else {}
         self._begin: dict[tuple[int, bool], tuple[Floats, np.ndarray]] = {}
         self._solve()
+        del self._gap, self._gap_then_bed  # large, and of no more use
 
     def sheet(self, start: Start) -> Iterator[Step]:
         """Yield the decisions from *start* on, in order of time."""
-        at, place, bed = start.at, start.spoken, start.bed
-        silent = 0.0 if start.sounding else start.silent_s
-        since = 0.0 if start.sounding else start.since_spoken_s
+        early_s = max(0, self._first - start.at) * GRID_S
+        at, place, bed = max(start.at, self._first), start.spoken, start.bed
+        silent = early_s + (0.0 if start.sounding else start.silent_s)
+        since = early_s + (0.0 if start.sounding else start.since_spoken_s)
         wait = max(0, math.ceil((self._min_gap * GRID_S - since) / GRID_S - 1e-9)) if since < math.inf else 0
         alive = self._alive[min(at, self._steps)]
         while at < self._steps:

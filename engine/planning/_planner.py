@@ -14,8 +14,12 @@ REFRESH_WAITS = 40
 """A plan is made anew when its table grew by this share, at the latest after this many waits."""
 MOST_PLACES = 8
 """Spoken fillers that are planned ahead where no limit is set."""
-MOST_PLANS = 4096
-"""Solutions kept; beyond that all are made anew."""
+MOST_PLANS = 512
+"""Solutions kept, about 0.1 MB each; beyond that the oldest goes."""
+MOST_SHEETS = 256
+"""Sheets kept of one solution."""
+COARSE_STEPS = 20
+"""Grid steps to which a near ``max_wait_s`` is rounded down, so that waits of slightly different age share a plan."""
 
 
 @dataclass(slots=True)
@@ -26,11 +30,12 @@ class _Cached:
 
     def sheet(self, start: Start) -> tuple[Step, ...]:
         """Return the decisions from *start* on; most turns begin alike, so they are kept."""
-        if start not in self.sheets:
-            if len(self.sheets) >= MOST_PLANS:
+        sheet = self.sheets.get(start)
+        if sheet is None:
+            if len(self.sheets) >= MOST_SHEETS:
                 self.sheets.clear()
-            self.sheets[start] = tuple(self.induction.sheet(start))
-        return self.sheets[start]
+            sheet = self.sheets[start] = tuple(self.induction.sheet(start))
+        return sheet
 
 
 class Planner:
@@ -71,8 +76,8 @@ class Planner:
             spoken=situation.spoken,
             bed=situation.bed,
             sounding=situation.sounding_s > 0.0,
-            silent_s=situation.silent_s,
-            since_spoken_s=situation.since_spoken_s,
+            silent_s=_on_grid(situation.silent_s),
+            since_spoken_s=_on_grid(situation.since_spoken_s),
         )
         cues = []
         for step in cached.sheet(start):
@@ -81,13 +86,15 @@ class Planner:
             if chosen is None:
                 cues.append(PlannedCue(at, _bed_kind(situation.clips), reason=reason))
             else:
-                cues.append(PlannedCue(at, chosen.kind, chosen.duration_s, chosen.tolerance_s, reason=reason))
+                cues.append(
+                    PlannedCue(at, chosen.kind, chosen.duration_s, chosen.tolerance_s, reason=reason, swap=True)
+                )
         return tuple(cues)
 
     def _key(self, situation: Situation) -> tuple[object, ...]:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
-            _most(situation), _last(situation), _earliest(situation), situation.progress_said,
+            _most(situation), _last(situation), _earliest(situation), situation.progress_said > 0,
         )  # fmt: skip
 
     def _lookup(self, situation: Situation) -> tuple[_Cached | None, tuple[int, ...]]:
@@ -96,7 +103,7 @@ class Planner:
 
     def _solve(self, situation: Situation, seen: tuple[int, ...]) -> _Cached:
         if len(self._solved) >= MOST_PLANS:
-            self._solved.clear()
+            self._solved.pop(next(iter(self._solved)), None)
         induction = Induction(
             self._predictor.predict(situation.milestone, situation.context),
             self._classes_of(situation.clips),
@@ -106,7 +113,7 @@ class Planner:
             last_start=_last(situation),
             first_start=_earliest(situation),
             bed=any(clip.loops for clip in situation.clips),
-            progress_said=situation.progress_said,
+            progress_said=situation.progress_said > 0,
         )
         cached = self._solved[self._key(situation)] = _Cached(seen, induction)
         return cached
@@ -127,13 +134,19 @@ def _grew(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
     )
 
 
+def _on_grid(seconds: float) -> float:
+    """Return *seconds* rounded to the grid, so that sheets of almost equal situations are shared."""
+    return seconds if math.isinf(seconds) else round(seconds / GRID_S) * GRID_S
+
+
 def _most(situation: Situation) -> int:
     return situation.spoken + min(situation.spoken_left, MOST_PLACES)
 
 
 def _last(situation: Situation) -> int:
     """Return the grid step after the milestone beyond which nothing starts."""
-    return math.floor(min(situation.horizon_s + situation.milestone_age_s, LONGEST_S) / GRID_S)
+    left_s = situation.horizon_s + situation.milestone_age_s
+    return math.floor(min(left_s, LONGEST_S) / GRID_S / COARSE_STEPS) * COARSE_STEPS
 
 
 def _earliest(situation: Situation) -> int:

@@ -38,8 +38,10 @@ class Situation:
     """s since the last spoken filler of this turn ended; infinite without one, 0 while one sounds."""
     bed: bool
     """Whether a bed sounds."""
-    progress_said: bool
-    """Whether this turn has heard a progress line."""
+    phrases_said: int
+    """Phrases of this turn that have started."""
+    progress_said: int
+    """Progress lines of this turn that have started."""
     horizon_s: float
     """s until nothing new may start (``limits.max_wait_s``)."""
     first: bool
@@ -58,6 +60,8 @@ class PlannedCue:
     tolerance_s: float = 0.0
     phrases: tuple[str, ...] | None = None
     """Texts or ids: only these."""
+    swap: bool = False
+    """A phrase may stand for a progress line and the other way round, whichever fits what was said."""
     reason: str = ""
     """Why it is there, for the turn record."""
 

@@ -44,7 +44,7 @@ class LifeTable:
 
     def add(self, wait_s: float, *, ended: bool) -> None:
         """Count a wait of *wait_s* seconds: one that *ended* with the reply, or one cut off then (censored)."""
-        if self._generations[-1].waits >= GENERATION:
+        if self._generations[-1].waits >= min(GENERATION, self._half_life):
             self._generations.append(Generation())
             self._age()
         current = self._generations[-1]

@@ -9,6 +9,9 @@ from ._lifetable import LifeTable, kaplan_meier
 
 Key = tuple[str, ...]
 
+MOST_TABLES = 4096
+"""Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -57,6 +60,10 @@ class LatencyPredictor:
             if not lesson.wait_s >= 0.0:
                 continue
             for key in _keys(lesson.milestone, lesson.context):
+                if key not in self._tables and len(self._tables) >= MOST_TABLES:
+                    oldest = next(iter(self._tables))
+                    del self._tables[oldest]
+                    self._cache.pop(oldest, None)
                 table = self._tables.setdefault(key, LifeTable(self._config.prediction.half_life))
                 table.add(lesson.wait_s, ended=lesson.ended)
 

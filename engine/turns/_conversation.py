@@ -18,23 +18,20 @@ class Conversation:
         """Note that a spoken filler of turn number *turn* began at *at* (s)."""
         self._spoken.append((at, turn))
         self._total += 1
+        while self._spoken[0][0] < at - 2 * MINUTE_S:
+            self._spoken.popleft()
 
     def recent(self, now: float, turn: int) -> int:
         """Return the spoken fillers of turns before *turn* in the 60 s before *now*."""
-        return sum(number < turn for _, number in self._within_minute(now))
+        return sum(number < turn and now - MINUTE_S <= at for at, number in self._spoken)
 
     def left(self, now: float, limits: Limits, said: int) -> int:
         """Return how many more spoken fillers the limits allow, *said* having been heard in this turn."""
         return min(
             _left(limits.per_turn, said),
-            _left(limits.per_minute, len(self._within_minute(now))),
+            _left(limits.per_minute, sum(now - MINUTE_S <= at for at, _ in self._spoken)),
             _left(limits.per_conversation, self._total),
         )
-
-    def _within_minute(self, now: float) -> deque[tuple[float, int]]:
-        while self._spoken and self._spoken[0][0] < now - MINUTE_S:
-            self._spoken.popleft()
-        return self._spoken
 
 
 def _left(limit: Count, used: int) -> int:

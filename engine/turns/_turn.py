@@ -1,5 +1,6 @@
 """The state of a turn: what is known, what runs, what can be learned. Reads no clock, plays nothing."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -150,7 +151,8 @@ class TurnState:
             end = wait.available_at if wait.available_at is not None else cut_off_at
             if end is not None:
                 ended = wait.available_at is not None
-                lessons += [Lesson(n.name, n.context, end - n.at, ended) for n in wait.news]
+                soonest = -math.inf if wait is self.waits[0] else 0.0  # a reply may come while the preamble sounds
+                lessons += [Lesson(n.name, n.context, max(end - n.at, soonest), ended) for n in wait.news]
         return lessons
 
     def _add(self, name: str, at: float, tool: str | None) -> None:
