@@ -423,6 +423,147 @@ def test_many_threads_use_their_sessions(bank: ClipBank) -> None:
     assert manager.predictor.waits_seen("speech_ended", stopgap_context("agent-0"))[0] == 5
 
 
+def test_an_empty_chunk_is_no_reply(session: Session, clock: VirtualClock) -> None:
+    """An empty chunk neither disarms nor counts as available; a chunk too short to resample does."""
+    turn = session.begin()
+    turn.write(b"")
+    clock.advance(1.5)
+    assert turn.record.sounds
+    assert turn.record.waits[0].available_s is None
+    short = session.begin()
+    clock.advance(0.3)
+    short.write(np.zeros(40, np.int16), rate=16_000)
+    clock.advance(3.0)
+    assert not short.record.sounds
+
+
+def test_finish_without_a_reply_ends_the_bed(clock: VirtualClock, bank: ClipBank) -> None:
+    """A turn that ends without an answer leaves nothing playing."""
+    config = stopgap.load_config({"mode": "ladder", "ladder": [{"after_ms": 500, "kind": "ambience"}]})
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        turn = manager.session(SilentOutput()).begin()
+        clock.advance(2.0)
+        turn.finish()
+        clock.advance(5.0)
+        assert [sound.end_s for sound in turn.record.sounds] == pytest.approx([2.02], abs=1e-4)
+
+
+def test_retract_after_finish_takes_a_tentative_turn_back(
+    session: Session, manager: FillerManager, clock: VirtualClock
+) -> None:
+    """A reply prepared ahead of the confirmation is silenced and not learned when the user goes on."""
+    turn = session.begin(agent="a", tentative=True)
+    turn.write(reply(2.0))
+    turn.finish()
+    clock.advance(0.3)
+    turn.retract()
+    clock.advance(1.0)
+    output = session.output
+    assert isinstance(output, MemoryOutput)
+    session.tick()
+    assert not output.samples[round(0.32 * RATE) :].any()
+    assert turn.record.outcome == "retracted"
+    assert manager.predictor.waits_seen("speech_ended", stopgap_context("a")) == (0, 0)
+
+
+def test_commit_after_finish_teaches(session: Session, manager: FillerManager) -> None:
+    """A tentative turn that was answered before its confirmation is learned with it."""
+    turn = session.begin(agent="a", tentative=True)
+    turn.write(reply(0.1))
+    turn.finish()
+    assert manager.predictor.waits_seen("speech_ended", stopgap_context("a")) == (0, 0)
+    turn.commit()
+    assert manager.predictor.waits_seen("speech_ended", stopgap_context("a")) == (1, 1)
+
+
+def test_replies_are_credited_to_their_turns(session: Session, clock: VirtualClock) -> None:
+    """A turn that answers while the turn before still sounds is heard behind it, and each record has its own times."""
+    first = session.begin()
+    first.write(reply(1.0))
+    first.finish()
+    clock.advance(0.2)
+    second = session.begin()
+    clock.advance(0.3)
+    second.write(reply(0.5))
+    second.finish()
+    clock.advance(3.0)
+    assert first.record.reply_heard_s == pytest.approx(0.0)
+    assert second.record.reply_heard_s == pytest.approx(0.8)
+    assert second.record.reply_delay_s == 0.0
+
+
+def test_a_sheet_made_in_ignorance_of_a_start_is_refused(bank: ClipBank) -> None:
+    """If a filler starts between a plan and its arming, the old sheet goes on and nothing speaks over it."""
+    clock = VirtualClock()
+    output = stopgap.FrameOutput(RATE, 20)
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        session = manager.session(output)
+        turn = session.begin()
+
+        def pull(seconds: float) -> None:
+            for _ in range(round(seconds / 0.02)):
+                clock.advance(0.02)
+                output.read()
+
+        pull(0.68)
+        real_plan = manager._engine.policy.plan
+
+        def slow_plan(situation: Any) -> Any:
+            pull(0.06)  # the output goes on while the plan is made
+            return real_plan(situation)
+
+        manager._engine.policy.plan = slow_plan  # type: ignore[method-assign]
+        turn.milestone("llm_started")
+        manager._engine.policy.plan = real_plan  # type: ignore[method-assign]
+        pull(4.0)
+        sounds = turn.record.sounds
+    assert [sound.kind for sound in sounds] == [Kind.HESITATION, Kind.PHRASE]
+
+
+def test_a_paused_transport_does_not_shift_what_comes_after(bank: ClipBank) -> None:
+    """A turn that begins after a pause of the transport counts from its own time 0."""
+    clock = VirtualClock()
+    output = stopgap.FrameOutput(RATE, 20)
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        session = manager.session(output)
+        clock.advance(10.0)
+        turn = session.begin()
+        for _ in range(60):
+            clock.advance(0.02)
+            output.read()
+        assert turn.record.sounds[0].start_s == pytest.approx(0.7, abs=0.03)
+
+
+def test_closing_ends_the_record(session: Session, clock: VirtualClock) -> None:
+    """After close nothing is heard any more: the record's sounds have ended and their text stays as it was."""
+    turn = session.begin()
+    clock.advance(0.75)
+    session.close()
+    clock.advance(10.0)
+    sound = turn.record.sounds[0]
+    assert sound.end_s is not None
+    assert sound.text == ""
+
+
+def test_a_hold_is_neither_silence_nor_reply_delay(session: Session, clock: VirtualClock) -> None:
+    """A ladder step keeps its distance across a hold, and a reply that came during one was not held back by fillers."""
+    turn = session.begin()
+    clock.advance(0.6)
+    session.user_speaking()
+    clock.advance(0.3)
+    session.resume()
+    clock.advance(0.2)
+    assert turn.record.sounds[0].start_s == pytest.approx(1.0, abs=1e-3)
+    held = session.begin()
+    session.user_speaking()
+    held.write(reply())
+    held.finish()
+    clock.advance(2.0)
+    session.resume()
+    clock.advance(1.0)
+    assert held.record.reply_delay_s == 0.0
+
+
 def stopgap_context(agent: str) -> Any:
     from stopgap.engine.prediction import Context
 

@@ -276,6 +276,7 @@ class Schedule:
             self._note_reply(Heard.REPLY_ENDED, self.replies.popleft())
             self.reply_playing, self.reply_resumed = bool(self.replies), _LONG_AGO
             if self.replies:
+                self.replies[0].available = self.position  # what held it back was no filler
                 self._note_reply(Heard.REPLY_STARTED, self.replies[0])
             else:
                 self._drop_overdue()
@@ -331,8 +332,8 @@ class Schedule:
             voice.stop(Ending(length, self.stop_fade, cut=not voice.cue.clip.loops), self.position)
 
     def _drop_overdue(self) -> None:
-        """Of the spoken cues that fell due behind a reply, keep the first: the others would speak over it."""
-        overdue = [cue for cue in self.pending if cue.start < self.position and cue.clip.kind.spoken][1:]
+        """Leave out the spoken cues that fell due behind a reply: the silence they were meant for begins only now."""
+        overdue = [cue for cue in self.pending if cue.start < self.position and cue.clip.kind.spoken]
         for cue in overdue:
             self.pending.remove(cue)
             self._note(Heard.SKIPPED, cue.start, cue.id)
