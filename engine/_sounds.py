@@ -110,6 +110,8 @@ def _record(played: Played, zero: float, now: float) -> SoundRecord:
         start_s=played.start_at - zero,
         end_s=None if played.end_at is None else played.end_at - zero,
         requested_s=played.requested_at - zero,
+        start_frame=played.start_frame,
+        end_frame=None if played.heard_frames is None else played.start_frame + played.heard_frames,
         cut=played.cut,
         reason=played.cue.reason,
     )

@@ -1,7 +1,7 @@
 """All packs, decoded and resident, one copy per rate for every session of the process."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from ._clip import Clip, CutMark
 from ._decode import decode, resampled, resampled_loop, with_soft_edges
 from ._errors import PackError
 from ._manifest import ClipEntry, Manifest, clip_path, find_pack, read_manifest
+from ._progress import bar_when_long
 
-Progress = Callable[[Iterable[ClipEntry], str], Iterator[ClipEntry]]
+Progress = Callable[[Sequence[ClipEntry], str], Iterator[ClipEntry]]
 
 
 class ClipBank:
@@ -22,20 +23,20 @@ class ClipBank:
 
     Args:
         packs: Names of bundled packs or paths of pack folders, in the order of preference.
-        progress: Wraps the list of clips of a pack while it loads, to show a bar; receives the pack's name.
+        progress: Wraps the clips of a pack while it loads, and receives its name; shows a bar when it takes long.
 
     Raises:
         PackError: naming the pack, the clip and what to do, before anything plays.
     """
 
-    def __init__(self, packs: Iterable[str | Path] = ("en-us",), *, progress: Progress | None = None) -> None:
+    def __init__(self, packs: Iterable[str | Path] = ("en-us",), *, progress: Progress = bar_when_long) -> None:
         self._lock = threading.Lock()
         self._by_rate: dict[int, tuple[Clip, ...]] = {}
         clips: list[Clip] = []
         for pack in packs:
             folder = find_pack(str(pack))
             manifest = read_manifest(folder)
-            entries = progress(manifest.clips, manifest.name) if progress else iter(manifest.clips)
+            entries = progress(manifest.clips, manifest.name)
             clips.extend(_load(folder, manifest, entry) for entry in entries)
         self._originals = _with_unique_ids(clips)
 

@@ -22,6 +22,7 @@ from stopgap.fillers import (
     read_manifest,
 )
 from stopgap.fillers._decode import resampled_loop
+from stopgap.fillers._progress import bar_when_long
 
 RATE = 16_000
 RATES = (8_000, 16_000, 24_000, 48_000)
@@ -452,3 +453,12 @@ def test_heard_text(bank: ClipBank) -> None:
     assert clip.heard_text(first) == "Let"
     assert clip.heard_text(second) == "Let me look"
     assert clip.heard_text(clip.frames) == clip.heard_text(clip.frames + 1) == "Let me look that up."
+
+
+def test_a_long_load_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Loading that takes longer than a second shows a bar on a terminal, and every clip is loaded once."""
+    times = iter(range(1000))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(times)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert list(bar_when_long(["a", "b", "c", "d"], "my-pack")) == ["a", "b", "c", "d"]
+    assert "my-pack" in capsys.readouterr().err

@@ -32,6 +32,10 @@ class SoundRecord:
     """None while it sounds."""
     requested_s: float
     """When it was to start."""
+    start_frame: int
+    """First frame that sounded, on the session's counter."""
+    end_frame: int | None
+    """First frame that did not; None while it sounds."""
     cut: bool
     """Faded away from any cut mark."""
     reason: str
