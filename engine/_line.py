@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import math
 import random
 import threading
 from collections.abc import Iterable
@@ -82,6 +83,7 @@ class Line:
         self._speakers: dict[int, Owner] = {}
         self._cue_ids = itertools.count(1)
         self._reply_ids = itertools.count(1)
+        self._reply_until = -math.inf
         self._starts = 0
         self._broken = False
 
@@ -89,6 +91,11 @@ class Line:
     def rate(self) -> int:
         """Hz."""
         return self.output.rate
+
+    @property
+    def replying(self) -> bool:
+        """Whether reply audio is queued, or still on its way to the ear."""
+        return self.mixer.reply_queued > 0 or self._reply_until > self._engine.clock.now()
 
     def sync(self) -> float:
         """Bring the output and the turns up to now, and return it. Trouble with the output stays here."""
@@ -192,8 +199,10 @@ class Line:
                 speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
         elif event.what is Heard.REPLY_STARVED:
             self._engine.count("reply_starved")
-        elif event.what is Heard.REPLY_ENDED and self.newest is not None:
-            self.newest.line_free(at)
+        elif event.what is Heard.REPLY_ENDED:
+            self._reply_until = at
+            if self.newest is not None:
+                self.newest.line_free(at)
         elif event.what is Heard.OUTDATED and self.newest is not None and self.held_since is None:
             self.newest.plan()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -11,11 +13,15 @@ from ._line import Line
 from ._turn import Turn
 from .outputs import Output, Source
 
+PATIENCE_S = 1.0
+"""s beyond a queued reply's length that leaving a ``with`` block waits for it."""
+
 
 class Session:
     """One conversation. Made by `FillerManager.session`; use it as a (sync or async) context manager.
 
-    Any thread may call it. Calls never wait for audio or planning, and audio trouble never raises out of them.
+    Any thread may call it. Calls never wait for audio or planning, and audio trouble never raises out of them. Leaving
+    its ``with`` block lets the queued reply be heard out first; `close` ends at once.
     """
 
     def __init__(self, engine: Engine, output: Output, *, id: str, language: str, voice: str | None, seed: int) -> None:
@@ -137,6 +143,9 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        """Let the queued reply be heard out, unless an exception leaves the block, and close."""
+        for pause in self._pauses() if kind is None else ():
+            time.sleep(pause)
         self.close()
 
     async def __aenter__(self) -> Self:
@@ -145,4 +154,25 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        """Let the queued reply be heard out, unless an exception leaves the block, and close."""
+        for pause in self._pauses() if kind is None else ():
+            await asyncio.sleep(pause)
         await asyncio.to_thread(self.close)
+
+    def _pauses(self) -> Iterator[float]:
+        """Yield the s to sleep, again and again, until the queued reply was heard; not for ever where nobody pulls."""
+        if self._engine.work.inline:
+            return
+        patience = self._reply_left() + PATIENCE_S
+        while patience > 0.0 and (left := self._reply_left()) > 0.0:
+            pause = min(left, 0.1)
+            patience -= pause
+            yield pause
+
+    def _reply_left(self) -> float:
+        """Return the s until the last queued frame of the reply is heard."""
+        with self._line.lock:
+            now = self._line.sync()
+            if self.closed or self._line.held_since is not None or not self._line.replying:
+                return 0.0
+            return max(self._line.reply_ends_at(now) - now, 0.001)

@@ -1,5 +1,6 @@
 """Sessions and turns as an application sees them, on a virtual clock."""
 
+import asyncio
 import itertools
 import logging
 import threading
@@ -562,6 +563,37 @@ def test_a_hold_is_neither_silence_nor_reply_delay(session: Session, clock: Virt
     session.resume()
     clock.advance(1.0)
     assert held.record.reply_delay_s == 0.0
+
+
+async def converse(session: Session) -> None:
+    async with session:
+        turn = session.begin()
+        await turn.write_async(reply(0.3))
+        turn.finish()
+
+
+def test_leaving_the_block_lets_the_reply_be_heard_out(bank: ClipBank) -> None:
+    """A session that is left right after the last write plays the whole reply first, sync and async."""
+    outputs = [MemoryOutput(RATE), MemoryOutput(RATE)]
+    with FillerManager(bank=bank) as manager:
+        asyncio.run(converse(manager.session(outputs[0])))
+        with manager.session(outputs[1]) as session:
+            turn = session.begin()
+            turn.write(reply(0.3))
+            turn.finish()
+    for output in outputs:
+        start = int(np.flatnonzero(output.samples)[0])
+        assert np.array_equal(output.samples[start : start + len(reply(0.3))], reply(0.3))
+
+
+def test_leaving_the_block_by_an_exception_is_immediate(bank: ClipBank) -> None:
+    """An error in the block does not wait for a reply that nobody pulls."""
+    with FillerManager(bank=bank) as manager:
+        session = manager.session(stopgap.FrameOutput(RATE, 20))
+        session.begin().write(reply(600.0))
+        with pytest.raises(ZeroDivisionError), session:
+            raise ZeroDivisionError
+        assert session.closed
 
 
 def stopgap_context(agent: str) -> Any:
