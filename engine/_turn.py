@@ -219,6 +219,7 @@ class Turn:
         for wait in self._state.waits:
             if wait.available_at is not None and wait.heard_at is None:
                 wait.heard_at, wait.held_back_s = at, held_back_s
+                return  # each wait has a reply of its own
 
     def line_free(self, at: float) -> None:
         """A further wait begins when the preamble has been heard out: now that is known, plan from there."""

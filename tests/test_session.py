@@ -596,6 +596,24 @@ def test_leaving_the_block_by_an_exception_is_immediate(bank: ClipBank) -> None:
         assert session.closed
 
 
+def test_each_wait_has_its_own_reply(bank: ClipBank) -> None:
+    """A wait that is answered while the preamble sounds is heard behind it, also where news of both comes late."""
+    clock = VirtualClock()
+    output = stopgap.FrameOutput(RATE, 20)
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        turn = manager.session(output).begin()
+        turn.write(reply(0.5))
+        turn.wait_again()
+        turn.write(reply(0.5))
+        turn.finish()
+        for _ in range(60):
+            output.read()
+            clock.advance(0.02)
+        first, second = turn.record.waits
+    assert first.heard_s is not None
+    assert second.heard_s == pytest.approx(first.heard_s + 0.5, abs=0.021)
+
+
 def stopgap_context(agent: str) -> Any:
     from stopgap.engine.prediction import Context
 
