@@ -409,7 +409,9 @@ def test_error_in_the_callback_silences_the_device_and_time_goes_on(caplog: pyte
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
 
 
-def without_portaudio(code: str) -> subprocess.CompletedProcess[str]:
+def without_portaudio(
+    code: str, error: str = 'OSError("PortAudio library not found")'
+) -> subprocess.CompletedProcess[str]:
     """Run *code* where sounddevice fails as it does without the PortAudio library."""
     blocked = """
         import importlib.abc, logging, sys
@@ -417,13 +419,13 @@ def without_portaudio(code: str) -> subprocess.CompletedProcess[str]:
         class NoPortAudio(importlib.abc.MetaPathFinder):
             def find_spec(self, name, path=None, target=None):
                 if name == "sounddevice":
-                    raise OSError("PortAudio library not found")
+                    raise ERROR
 
         sys.meta_path.insert(0, NoPortAudio())
         logging.basicConfig(format="%(levelname)s %(message)s", level="WARNING", stream=sys.stdout)
         import stopgap
     """
-    whole = textwrap.dedent(blocked) + textwrap.dedent(code)
+    whole = textwrap.dedent(blocked).replace("ERROR", error) + textwrap.dedent(code)
     command = [sys.executable, "-W", "error", "-c", whole]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
@@ -448,6 +450,22 @@ def test_without_portaudio_sessions_are_silent() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("WARNING") == 1
     assert "libportaudio2" in done.stdout
+
+
+def test_a_portaudio_that_does_not_start_means_silence() -> None:
+    """Where PortAudio is there but fails, sessions are silent as well, and the warning says why."""
+    done = without_portaudio(
+        """
+        clock = stopgap.VirtualClock()
+        with stopgap.FillerManager(clock=clock) as manager:
+            turn = manager.session().begin()
+            clock.advance(2.0)
+            assert turn.record.sounds
+        """,
+        error='RuntimeError("unanticipated host error")',
+    )
+    assert done.returncode == 0, done.stderr
+    assert "does not start (unanticipated host error)" in done.stdout
 
 
 def test_without_portaudio_a_device_that_was_asked_for_is_an_error() -> None:

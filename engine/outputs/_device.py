@@ -69,6 +69,7 @@ class DeviceOutput:
             self._frames = FrameClock(self.rate, clock.now() + latency)
             self._stream.start()
         except self._sd.PortAudioError as exc:
+            self.close()
             raise OutputError(
                 f"device {self._info['name']!r} does not open at {self.rate} Hz ({exc}); try another rate or device"
             ) from exc
@@ -187,7 +188,7 @@ def load_sounddevice() -> Any:
     """Import sounddevice.
 
     Raises:
-        OutputError: if PortAudio is not installed.
+        OutputError: if PortAudio is not installed, or does not start.
     """
     try:
         import sounddevice
@@ -196,6 +197,8 @@ def load_sounddevice() -> Any:
             "PortAudio is not installed, so no audio device can be used; install it "
             "(Debian and Ubuntu: apt-get install libportaudio2) or write to a file"
         ) from exc
+    except Exception as exc:  # PortAudio starts while it is imported, and its error's class is then not to be had
+        raise OutputError(f"PortAudio does not start ({exc}); repair the audio system or write to a file") from exc
     return sounddevice
 
 
