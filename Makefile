@@ -1,7 +1,8 @@
 # make demo   install into .venv and play a conversation (without a sound card: write demo.wav), drawn in demo.png
 # make test   build the wheel, install it into .venv-test, check style and types, run the tests against it
 # make lint   style and types only
-# make wheel  build the wheel into dist/
+# make wheel  build the wheel into dist/, with the C core (STOPGAP_NATIVE=optional make wheel: without, if need be)
+# make sanitize  scenarios, any bytes and two threads on the C core by itself, under sanitizers (SEED=2: others)
 # make clean  remove what these made
 #
 # PYTHON=python3.12 make test   another Python (3.11 or newer)
@@ -11,6 +12,7 @@
 PYTHON ?= python3
 ARGS ?=
 DEMO_ARGS ?= --plot demo.png
+SEED ?= 1
 
 DEMO := .venv
 TEST := .venv-test
@@ -58,7 +60,7 @@ $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "stopgap: $(PYTHON) 
   "install them (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }; } >&2
 endef
 
-.PHONY: demo test lint wheel clean install-for-tests
+.PHONY: demo test lint wheel sanitize clean install-for-tests
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/stopgap demo $(DEMO_ARGS)
@@ -72,9 +74,29 @@ lint: install-for-tests
 	$(TEST)/bin/mypy --strict -p stopgap
 	$(TEST)/bin/mypy --strict tests
 
+wheel: export STOPGAP_NATIVE ?= require
 wheel: $(TEST)/.created
 	@$(call build_wheel,$(TEST)/bin/python,dist)
 	@ls dist/*.whl
+
+comma := ,
+CORE := engine/mixer/core
+# Build tests/core/$(1).c and the core under the sanitizers $(2) as $(3).
+build_sanitized = $(CC) -std=c11 -g -O1 -Wall -Wextra -Werror -fsanitize=$(2) -fno-sanitize-recover=all -I$(CORE) \
+  tests/core/$(1).c $(wildcard $(CORE)/*.c) -lm -lpthread -o build/sanitize/$(3)
+# ThreadSanitizer knows fewer layouts of memory than newer kernels choose from.
+UNSHUFFLED = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+sanitize:
+	@mkdir -p build/sanitize
+	$(call build_sanitized,check,address$(comma)undefined,check)
+	$(call build_sanitized,fuzz,address$(comma)undefined,fuzz)
+	$(call build_sanitized,stress,address$(comma)undefined,stress)
+	$(call build_sanitized,stress,thread,stress-thread)
+	build/sanitize/check
+	build/sanitize/fuzz 100000 $(SEED)
+	build/sanitize/stress 40000 $(SEED)
+	$(UNSHUFFLED) build/sanitize/stress-thread 20000 $(SEED)
 
 install-for-tests: $(TEST)/.created
 	@echo "installing stopgap and what its tests need into $(TEST)"
@@ -95,4 +117,5 @@ $(DEMO)/.created $(TEST)/.created:
 clean:
 	rm -rf $(DEMO) $(TEST) build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f demo.wav demo.png
+	rm -f engine/mixer/_native.*.so benchmarks/_probe.*.so
 	find src engine fillers audio_assets benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..fillers import Clip, Samples, Selector
+from ..fillers import Clip, Samples, Selector, put_right_in_children
 from ._engine import Engine
-from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, Mixer, MixerEvent, Stop, Tell, Write
+from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, MixerEvent, Stop, Tell, Write, new_mixer
 from .outputs import Output
 from .planning import CastCue
 from .turns import Conversation
@@ -69,7 +69,7 @@ class Line:
     def __init__(self, engine: Engine, output: Output, seed: int) -> None:
         self.lock = threading.RLock()
         self.output = output
-        self.mixer = Mixer(output.rate, engine.config.reply.preroll_ms)
+        self.mixer = new_mixer(output.rate, engine.config.reply.preroll_ms)
         self.conversation = Conversation()
         self.selector = Selector(engine.config.selection.order, random.Random(seed))
         self.newest: Owner | None = None
@@ -86,6 +86,7 @@ class Line:
         self._reply_until = -math.inf
         self._starts = 0
         self._broken = False
+        put_right_in_children(self)
 
     @property
     def rate(self) -> int:
@@ -113,7 +114,8 @@ class Line:
         return now
 
     def post(self, command: Command) -> None:
-        self.mixer.post(command)
+        if not self.closed:
+            self.mixer.post(command)
 
     def enter(self, turn: Owner) -> None:
         """Make *turn* the newest one. Cues of those long past are forgotten, but for what still sounds."""
@@ -189,6 +191,11 @@ class Line:
         for owner in {id(owner): owner for owner in self._owners.values()}.values():
             owner.line_closed(now)
 
+    def after_fork(self) -> None:
+        """The conversation stays with the process that this one was forked off; here it is over."""
+        self.lock = threading.RLock()
+        self.closed = True
+
     def _on_event(self, event: MixerEvent) -> None:
         at = self.output.time_of(event.frame)
         if event.cue is not None:
@@ -203,7 +210,7 @@ class Line:
             self._reply_until = at
             if self.newest is not None:
                 self.newest.line_free(at)
-        elif event.what is Heard.OUTDATED and self.newest is not None and self.held_since is None:
+        elif event.what in (Heard.OUTDATED, Heard.UNATTENDED) and self.newest is not None and self.held_since is None:
             self.newest.plan()
 
     def _on_cue(self, event: MixerEvent, cue: int, at: float) -> None:

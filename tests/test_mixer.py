@@ -1,5 +1,6 @@
-"""What is rendered is what was scheduled. Most tests run at 1000 Hz: a frame is a millisecond."""
+"""What is rendered is what was scheduled, by either engine. Most tests run at 1000 Hz: a frame is a millisecond."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stopgap.engine.mixer import MAX_VOICES, Arm, ArmedCue, Command, Heard, Mixer, MixerEvent, Stop, Tell, Write
+from stopgap.engine.mixer import (
+    MAX_VOICES,
+    Arm,
+    ArmedCue,
+    Command,
+    Heard,
+    Mixer,
+    MixerEvent,
+    NativeMixer,
+    ReferenceMixer,
+    Stop,
+    Tell,
+    Write,
+    native_available,
+)
 from stopgap.fillers import Clip, ClipBank, Kind, Samples
 
 MakeClip = Callable[..., Clip]
 MakeCue = Callable[..., ArmedCue]
+MakeMixer = Callable[..., Mixer]
 Script = list[tuple[Command, int]]
 """Commands, each with the frames that pass after it."""
 
@@ -19,6 +35,18 @@ STOP_FADE = 20
 """Frames at 1000 Hz within which everything is silent when the user speaks (20 ms)."""
 DECLICK = 8
 """Frames at 1000 Hz of the fade in front of a cut mark (8 ms)."""
+
+NATIVE_REQUIRED = os.environ.get("STOPGAP_NATIVE") == "require"
+"""Read here, before a fixture takes it away."""
+
+
+@pytest.fixture(scope="module", params=[ReferenceMixer, NativeMixer])
+def make_mixer(request: pytest.FixtureRequest) -> MakeMixer:
+    """Each engine; without the C core skips it, unless STOPGAP_NATIVE=require forbids that."""
+    if request.param is NativeMixer and not native_available and not NATIVE_REQUIRED:
+        pytest.skip("the C core was not built")
+    made: MakeMixer = request.param
+    return made
 
 
 def rendered(mixer: Mixer, frames: int, blocks: Iterable[int] = (4096,)) -> Samples:
@@ -107,8 +135,15 @@ cue_plans = st.builds(
         st.tuples(st.just("fade_in_ms"), st.integers(0, 50)),
     ),
 )
-UNINTERRUPTED = ("arm", "arm", "write", "write", "end_reply", "disarm", "release", "nothing")
+UNINTERRUPTED = ("arm", "arm", "write", "write", "end_reply", "disarm", "release", "retire", "nothing")
 ALL = (*UNINTERRUPTED, "hold", "resume", "flush")
+TELLS: dict[str, Tell] = {
+    "disarm": Tell("disarm"),
+    "release": Tell("release"),
+    "retire": Tell("retire"),
+    "end_reply": Tell("end_reply"),
+    "resume": Tell("resume"),
+}
 
 
 def steps(what: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
@@ -154,7 +189,7 @@ def scripted(
             case "nothing":
                 command = Tell("disarm") if number < 0 else Arm(()) if number == 0 else Tell("resume")
             case _:
-                command = Tell(step.what)
+                command = TELLS[step.what]
         script.append((command, step.then))
         now += step.then
     script.append((Tell("resume"), 700))
@@ -164,11 +199,11 @@ def scripted(
 @given(plan=steps(ALL), blocks=st.lists(st.integers(1, 200), min_size=1, max_size=6), preroll=st.sampled_from([0, 60]))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_any_sequence_of_calls_is_survived(
-    plan: list[Step], blocks: list[int], preroll: int, make_clip: MakeClip, make_cue: MakeCue
+    plan: list[Step], blocks: list[int], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
     """Whatever is called when: sound stays finite and within 1, events are in order, and a flush silences all."""
     script, cues = scripted(plan, make_clip, make_cue, level=1.0, gain=4.0)
-    mixer = Mixer(1000, preroll_ms=preroll)
+    mixer = make_mixer(1000, preroll_ms=preroll)
     samples, events = performed(mixer, script, blocks)
     assert np.isfinite(samples).all()
     assert np.abs(samples).max(initial=0.0) <= 1.0
@@ -219,10 +254,12 @@ def _available(script: Script, events: list[MixerEvent]) -> list[tuple[int, int]
 
 @given(plan=steps(UNINTERRUPTED), preroll=st.sampled_from([0, 60]))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-def test_rendered_is_what_was_scheduled(plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_rendered_is_what_was_scheduled(
+    plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
     """The samples are those that follow from the events: where each sound began and ended, faded by its numbers."""
     script, cues = scripted(plan, make_clip, make_cue, level=0.01)
-    samples, events = performed(Mixer(1000, preroll_ms=preroll), script)
+    samples, events = performed(make_mixer(1000, preroll_ms=preroll), script)
     np.testing.assert_allclose(samples, reconstructed(script, cues, events), rtol=0.0, atol=1e-6)
 
 
@@ -285,11 +322,11 @@ def _reply_places(script: Script, events: list[MixerEvent]) -> Iterator[tuple[in
 @given(plan=steps(ALL), preroll=st.sampled_from([0, 60]))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_skipping_tells_the_same_as_rendering(
-    plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue
+    plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
     """The schedule alone reports the same events in the same frames, and takes the same reply."""
     script, _ = scripted(plan, make_clip, make_cue, level=0.5)
-    mixer, silent = Mixer(1000, preroll), Mixer(1000, preroll)
+    mixer, silent = make_mixer(1000, preroll), make_mixer(1000, preroll)
     _, events = performed(mixer, script, [50])
     for command, frames in script:
         silent.post(command)
@@ -307,15 +344,32 @@ def test_skipping_tells_the_same_as_rendering(
 @given(plan=steps(ALL), blocks=st.lists(st.integers(1, 300), min_size=1, max_size=6))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_block_lengths_do_not_matter(
-    plan: list[Step], blocks: list[int], make_clip: MakeClip, make_cue: MakeCue
+    plan: list[Step], blocks: list[int], make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
     """However the device cuts time into blocks, every sample and event is the same."""
     script, _ = scripted(plan, make_clip, make_cue, level=0.5)
-    samples, events = performed(Mixer(1000), script)
+    samples, events = performed(make_mixer(1000), script)
     for sizes in ([1], blocks):
-        others, other_events = performed(Mixer(1000), script, sizes)
+        others, other_events = performed(make_mixer(1000), script, sizes)
         np.testing.assert_allclose(others, samples, rtol=0.0, atol=1e-7)
         assert other_events == events
+
+
+def test_unattended_sound_without_a_fade_ends_at_the_horizon(
+    make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
+    """Where the handoff's fade is 0, not one frame sounds beyond the horizon."""
+    mixer = make_mixer(1000)
+    mixer.attend(300)
+    mixer.post(Arm([make_cue(make_clip("ambience", 100, shape="one"), 100, fade_ms=0)]))
+    out = rendered(mixer, 500)
+    assert out[299] > 0.0
+    assert not out[300:].any()
+    assert [(event.what, event.frame) for event in mixer.take_events()] == [
+        (Heard.STARTED, 100),
+        (Heard.UNATTENDED, 300),
+        (Heard.ENDED, 300),
+    ]
 
 
 # The reply ----------------------------------------------------------------------------------------------------
@@ -324,10 +378,10 @@ def test_block_lengths_do_not_matter(
 @pytest.mark.parametrize("blocks", [[1], [7, 64, 3], [480], [4096]])
 @pytest.mark.parametrize("chunks", [[5000], [1] * 50 + [4950], [960, 40, 4000], [0, 2500, 0, 2500, 0]])
 @pytest.mark.parametrize("preroll", [0, 40])
-def test_reply_alone_is_untouched(blocks: list[int], chunks: list[int], preroll: int) -> None:
+def test_reply_alone_is_untouched(blocks: list[int], chunks: list[int], preroll: int, make_mixer: MakeMixer) -> None:
     """With nothing else sounding every bit of the reply comes out, at full scale too, however it is cut up."""
     reply = np.concatenate([[1.0, -1.0, 0.95, 1e-30], noise(4996, level=1.0)]).astype(np.float32)
-    mixer = Mixer(1000, preroll_ms=preroll)
+    mixer = make_mixer(1000, preroll_ms=preroll)
     silence = rendered(mixer, 123, blocks)
     for part in np.split(reply, np.cumsum(chunks)[:-1]):
         mixer.post(Write(part))
@@ -338,10 +392,10 @@ def test_reply_alone_is_untouched(blocks: list[int], chunks: list[int], preroll:
     assert not out[5000:].any()
 
 
-def test_reply_written_while_it_plays_is_untouched() -> None:
+def test_reply_written_while_it_plays_is_untouched(make_mixer: MakeMixer) -> None:
     """Chunks that arrive just in time join without a seam; late ones leave silence and lose nothing."""
     reply = noise(3000, level=1.0)
-    mixer = Mixer(1000)
+    mixer = make_mixer(1000)
     script: Script = [(Write(reply[:1000]), 600), (Write(reply[1000:2000]), 1500), (Write(reply[2000:]), 1200)]
     out, _ = performed(mixer, [*script, (Tell("end_reply"), 100)])
     np.testing.assert_array_equal(out[:2000], reply[:2000])
@@ -350,10 +404,10 @@ def test_reply_written_while_it_plays_is_untouched() -> None:
     assert not out[3100:].any()
 
 
-def test_reply_after_a_filler_is_untouched(make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_reply_after_a_filler_is_untouched(make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer) -> None:
     """Once the filler has gone the reply's bits pass as if there had been none."""
     reply = noise(1000, level=1.0)
-    mixer = Mixer(1000)
+    mixer = make_mixer(1000)
     script: Script = [
         (Arm([make_cue(make_clip("hesitation", 900, shape="one"), 100)]), 400),
         (Write(reply), 1500),
@@ -364,9 +418,9 @@ def test_reply_after_a_filler_is_untouched(make_clip: MakeClip, make_cue: MakeCu
     np.testing.assert_array_equal(out[start : start + 1000], reply)
 
 
-def test_reply_queued_counts_what_is_still_to_be_heard() -> None:
+def test_reply_queued_counts_what_is_still_to_be_heard(make_mixer: MakeMixer) -> None:
     """Frames posted count at once, frames heard or dropped no more."""
-    mixer = Mixer(1000)
+    mixer = make_mixer(1000)
     mixer.post(Write(noise(300)))
     mixer.post(Write(noise(200)))
     assert mixer.reply_queued == 500
@@ -380,11 +434,11 @@ def test_reply_queued_counts_what_is_still_to_be_heard() -> None:
 # The user speaks ----------------------------------------------------------------------------------------------
 
 
-def test_held_reply_loses_no_sample() -> None:
+def test_held_reply_loses_no_sample(make_mixer: MakeMixer) -> None:
     """The reply fades within 20 ms, waits, and goes on with the very sample it stopped before, fading in."""
     reply = noise(2000, level=0.9)
     script: Script = [(Write(reply), 500), (Stop(flush=False), 700), (Tell("resume"), 2000)]
-    out, events = performed(Mixer(1000), script)
+    out, events = performed(make_mixer(1000), script)
     np.testing.assert_array_equal(out[:500], reply[:500])
     np.testing.assert_allclose(out[500:520], reply[500:520] * np.linspace(1, 0, 20, endpoint=False), atol=1e-6)
     assert not out[520:1200].any()
@@ -394,7 +448,7 @@ def test_held_reply_loses_no_sample() -> None:
     assert [event.what for event in events] == [Heard.REPLY_STARTED, Heard.REPLY_STARVED]
 
 
-def test_flushed_reply_is_gone_for_good() -> None:
+def test_flushed_reply_is_gone_for_good(make_mixer: MakeMixer) -> None:
     """After a flush the old reply never comes back, and the next one starts fresh, to the bit."""
     old, new = noise(2000, 1), noise(300, 2)
     script: Script = [
@@ -404,13 +458,13 @@ def test_flushed_reply_is_gone_for_good() -> None:
         (Stop(flush=True), 100),
         (Write(new), 400),
     ]
-    out, _ = performed(Mixer(1000), script)
+    out, _ = performed(make_mixer(1000), script)
     assert not out[530:610].any()
     np.testing.assert_array_equal(out[610:910], new)
     assert not out[910:].any()
 
 
-def test_new_reply_right_after_a_resumed_one_is_untouched() -> None:
+def test_new_reply_right_after_a_resumed_one_is_untouched(make_mixer: MakeMixer) -> None:
     """The fade-in of a resumed reply does not fall on the next turn's reply."""
     new = noise(300, 2)
     script: Script = [
@@ -420,8 +474,21 @@ def test_new_reply_right_after_a_resumed_one_is_untouched() -> None:
         (Stop(flush=True), 0),
         (Write(new), 400),
     ]
-    out, _ = performed(Mixer(1000), script)
+    out, _ = performed(make_mixer(1000), script)
     np.testing.assert_allclose(out[600:900], new, atol=1e-6)
+
+
+def test_what_fades_of_the_old_reply_does_not_bend_the_new_one(make_mixer: MakeMixer) -> None:
+    """A loud reply that begins beneath an old one's fade passes untouched from the frame on where that is over."""
+    new = noise(300, 2, level=1.0)
+    for blocks in ([1], [4096]):
+        mixer = make_mixer(1000)
+        rendered(mixer, 10)
+        mixer.post(Write(noise(2000, 1)))
+        rendered(mixer, 100)
+        mixer.post(Stop(flush=True))
+        mixer.post(Write(new))
+        np.testing.assert_array_equal(rendered(mixer, 300, blocks)[STOP_FADE:], new[STOP_FADE:])
 
 
 # No clicks ----------------------------------------------------------------------------------------------------
@@ -431,7 +498,7 @@ CLICK = 1e-3
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_bundled_clips_never_click(kind: Kind, bank: ClipBank, make_cue: MakeCue) -> None:
+def test_bundled_clips_never_click(kind: Kind, bank: ClipBank, make_cue: MakeCue, make_mixer: MakeMixer) -> None:
     """Start, end, seam, cut, mark and barge-in never step further than the clip itself does."""
     clips = [clip for clip in bank.clips(48_000) if clip.kind is kind]
     assert clips
@@ -440,20 +507,20 @@ def test_bundled_clips_never_click(kind: Kind, bank: ClipBank, make_cue: MakeCue
         seconds = min(clip.frames, 96_000)
         for share in (0.003, 0.21, 0.5, 0.77, 0.99):
             for stop in (Stop(flush=False), Stop(flush=True), Tell("release"), Write(np.zeros(10, np.float32))):
-                mixer = Mixer(48_000)
+                mixer = make_mixer(48_000)
                 script: Script = [(Arm([make_cue(clip, 100, gain=0.8)]), 100 + round(share * seconds))]
                 out, _ = performed(mixer, [*script, (stop, seconds + 9600)])
                 assert largest_step(out[: 100 + seconds]) <= 0.8 * own + CLICK, (clip.id, share, stop)
 
 
-def test_loops_go_round_without_a_seam(bank: ClipBank, make_cue: MakeCue) -> None:
+def test_loops_go_round_without_a_seam(bank: ClipBank, make_cue: MakeCue, make_mixer: MakeMixer) -> None:
     """Where a bed starts again nothing is heard of it, and its end is a fade."""
     loops = [clip for clip in bank.clips(24_000) if clip.loops]
     assert loops
     for clip in loops:
         own = float(np.abs(np.diff(clip.samples)).max())
         end = 2 * clip.frames + 5000
-        out, events = performed(Mixer(24_000), [(Arm([make_cue(clip, 0, end=end)]), end + 1000)])
+        out, events = performed(make_mixer(24_000), [(Arm([make_cue(clip, 0, end=end)]), end + 1000)])
         assert events[-1].frame == end
         assert not out[end:].any()
         assert largest_step(out) <= own + CLICK
@@ -461,7 +528,9 @@ def test_loops_go_round_without_a_seam(bank: ClipBank, make_cue: MakeCue) -> Non
 
 
 @pytest.mark.parametrize("kind", ["phrase", "ambience"])
-def test_barge_in_during_a_fade_does_not_click(kind: str, make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_barge_in_during_a_fade_does_not_click(
+    kind: str, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
     """A voice that is half faded goes on down from there, not up again first."""
     clip = make_clip(kind, 96_000, 48_000, level=0.5)
     own = largest_step(clip.samples[:40_000])
@@ -471,14 +540,14 @@ def test_barge_in_during_a_fade_does_not_click(kind: str, make_clip: MakeClip, m
             (Write(np.zeros(100, np.float32)), 30_000 + later),
             (stop, 10_000),
         ]
-        out, events = performed(Mixer(48_000), script)
+        out, events = performed(make_mixer(48_000), script)
         assert largest_step(out) <= own + CLICK
         assert np.abs(out[49_000:50_000]).max() > 0.1
         assert not out[50_960 + later :].any()
         assert events[-1].cut == clip.kind.spoken
 
 
-def test_user_who_speaks_again_and_again_hears_no_click() -> None:
+def test_user_who_speaks_again_and_again_hears_no_click(make_mixer: MakeMixer) -> None:
     """Holding and resuming the reply within its fades never steps further than the reply itself."""
     reply = sine(48_000, 48_000)
     own = largest_step(reply[:4800])
@@ -491,7 +560,7 @@ def test_user_who_speaks_again_and_again_hears_no_click() -> None:
             (Tell("resume"), second),
             (Stop(flush=True), 2000),
         ]
-        out, _ = performed(Mixer(48_000), script)
+        out, _ = performed(make_mixer(48_000), script)
         assert largest_step(out) <= own + CLICK + 0.5 / 960 * 2
         assert not out[-1000:].any()
 
@@ -499,28 +568,32 @@ def test_user_who_speaks_again_and_again_hears_no_click() -> None:
 # Voices and level ---------------------------------------------------------------------------------------------
 
 
-def test_thirty_two_voices_sound_and_the_next_is_reported(make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_thirty_two_voices_sound_and_the_next_is_reported(
+    make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
     """Every voice up to the limit is in the sum; the one beyond it is reported as skipped and not heard."""
     clip = make_clip("phrase", 100, shape="one", level=0.01)
     cues = [make_cue(clip, 10) for _ in range(MAX_VOICES + 1)]
-    out, events = performed(Mixer(1000), [(Arm(cues), 200)])
+    out, events = performed(make_mixer(1000), [(Arm(cues), 200)])
     np.testing.assert_allclose(out[10:110], 0.32, atol=1e-6)
     assert [event.cue for event in events if event.what is Heard.SKIPPED] == [cues[-1].id]
 
 
-def test_gain_is_applied(make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_gain_is_applied(make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer) -> None:
     """A cue's gain scales its samples; a voice below the limiter's knee is otherwise exact."""
     clip = make_clip("phrase", 300, shape="noise", level=0.8)
-    out, _ = performed(Mixer(1000), [(Arm([make_cue(clip, 50, gain=0.25)]), 400)])
+    out, _ = performed(make_mixer(1000), [(Arm([make_cue(clip, 50, gain=0.25)]), 400)])
     np.testing.assert_array_equal(out[50:350], clip.samples * np.float32(0.25))
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_limiter_bends_only_what_is_loud(sign: float, make_clip: MakeClip, make_cue: MakeCue) -> None:
+def test_limiter_bends_only_what_is_loud(
+    sign: float, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
     """Up to -1 dBFS nothing changes; above, louder stays louder and everything stays below 1."""
     clip = make_clip("phrase", 5000, shape="ramp", level=sign)
     loud = sign * 4.0 * clip.samples
-    out, _ = performed(Mixer(1000), [(Arm([make_cue(clip, 0, gain=4.0)]), 5000)])
+    out, _ = performed(make_mixer(1000), [(Arm([make_cue(clip, 0, gain=4.0)]), 5000)])
     quiet = np.abs(loud) <= 0.891
     np.testing.assert_array_equal(out[quiet], sign * loud[quiet])
     assert (np.diff(sign * out) < 0.0).all()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from stopgap.engine.mixer import MAX_VOICES, ArmedCue, Heard, MixerEvent, Schedule
+from stopgap.engine.mixer import MAX_CUES, MAX_REPLIES, MAX_VOICES, ArmedCue, Heard, MixerEvent, Schedule
 from stopgap.fillers import Clip
 
 MakeClip = Callable[..., Clip]
@@ -183,6 +183,28 @@ def test_dry_reply_is_reported_once_and_goes_on(make_clip: MakeClip) -> None:
     ]
 
 
+def test_another_reply_ends_the_one_before(make_clip: MakeClip) -> None:
+    """A reply whose end nobody told is complete when the next one begins, dry or not, and does not bar its way."""
+    schedule = Schedule(1000, preroll=50)
+    schedule.write(100, reply=1)
+    schedule.advance(300)
+    schedule.write(10, reply=2)
+    schedule.write(200, reply=3)
+    schedule.settle()
+    schedule.advance(400)
+    schedule.end_reply()
+    schedule.advance(1000)
+    assert [(event.what, event.reply, event.frame) for event in schedule.events] == [
+        (Heard.REPLY_STARTED, 1, 0),
+        (Heard.REPLY_STARVED, 1, 100),
+        (Heard.REPLY_ENDED, 1, 300),
+        (Heard.REPLY_STARTED, 2, 300),
+        (Heard.REPLY_ENDED, 2, 310),
+        (Heard.REPLY_STARTED, 3, 310),
+        (Heard.REPLY_ENDED, 3, 510),
+    ]
+
+
 def test_no_cue_is_armed_against_a_reply(make_clip: MakeClip, make_cue: MakeCue) -> None:
     """While a reply is there and open, cues that are armed are dropped."""
     schedule = Schedule(1000)
@@ -327,7 +349,136 @@ def test_flush_ends_a_hold(make_clip: MakeClip, make_cue: MakeCue) -> None:
     assert frames(schedule, Heard.STARTED) == [50]
 
 
-@pytest.mark.parametrize("call", ["disarm", "release", "end_reply", "hold", "resume", "flush"])
+@pytest.mark.parametrize(("kind", "cut"), [("ambience", False), ("tone", True), ("phrase", False)])
+def test_retired_sound_is_cut_only_where_it_would_have_ended(
+    kind: str, cut: bool, make_clip: MakeClip, make_cue: MakeCue
+) -> None:
+    """Retiring fades a bed, which has no place to end, and a tone, which is cut; speech plays on to its end."""
+    schedule = Schedule(1000)
+    schedule.arm([make_cue(make_clip(kind, 900), 0, fade_ms=50)])
+    schedule.advance(100)
+    schedule.retire()
+    schedule.advance(2000)
+    assert [(event.frame, event.cut) for event in of(schedule, Heard.ENDED)] == [
+        (900 if kind == "phrase" else 150, cut)
+    ]
+
+
+# The process is stuck -----------------------------------------------------------------------------------------
+
+
+def test_after_the_horizon_nothing_starts_and_what_sounds_ends(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """Unattended, speech goes on to its next mark, a bed fades, the rest of the sheet is dropped, and it is told."""
+    phrase, bed = make_cue(make_clip("phrase", 900, marks=[500]), 100), make_cue(make_clip("ambience", 100), 200)
+    schedule = Schedule(1000)
+    schedule.arm([phrase, bed, make_cue(make_clip("phrase", 100), 400)])
+    schedule.attend(400)
+    schedule.advance(5000)
+    assert schedule.events == [
+        MixerEvent(Heard.STARTED, 100, 100, phrase.id),
+        MixerEvent(Heard.STARTED, 200, 200, bed.id),
+        MixerEvent(Heard.UNATTENDED, 400, 400),
+        MixerEvent(Heard.ENDED, 400 + bed.rule.fade, 400 + bed.rule.fade, bed.id),
+        MixerEvent(Heard.ENDED, 600, 600, phrase.id),
+    ]
+
+
+def test_horizon_is_not_noticed_where_nothing_sounds(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """An idle line passes its horizon without a word; what is armed beyond it does not start."""
+    schedule = Schedule(1000)
+    schedule.attend(100)
+    schedule.advance(300)
+    assert schedule.events == []
+    schedule.arm([make_cue(make_clip("phrase", 100), 350)])
+    schedule.advance(1000)
+    assert schedule.events == [MixerEvent(Heard.UNATTENDED, 300, 100)]
+
+
+@pytest.mark.parametrize("horizon", [10_000, None])
+def test_sign_of_life_lets_cues_start_again(horizon: int | None, make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """Attended again, what is armed from then on starts; what was dropped stays away."""
+    schedule = Schedule(1000)
+    schedule.arm([make_cue(make_clip("phrase", 100), 500)])
+    schedule.attend(200)
+    schedule.advance(400)
+    schedule.attend(horizon)
+    new = make_cue(make_clip("phrase", 100), 700)
+    schedule.arm([new])
+    schedule.advance(2000)
+    assert [event.what for event in schedule.events] == [Heard.UNATTENDED, Heard.STARTED, Heard.ENDED]
+    assert schedule.events[1].cue == new.id
+
+
+def test_horizon_moved_on_in_time_changes_nothing(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """As long as signs of life come in time, everything plays as if there were no horizon."""
+    schedule, free = Schedule(1000), Schedule(1000)
+    cues = [make_cue(make_clip("phrase", 300), 100), make_cue(make_clip("ambience", 100), 250, end=900)]
+    for each in (schedule, free):
+        each.arm(cues)
+        for frame in range(0, 1500, 50):
+            if each is schedule:
+                each.attend(frame + 60)
+            each.advance(frame)
+    assert schedule.events == free.events
+
+
+def test_horizon_passed_while_held_counts_on_resume(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """While the user speaks nothing can start anyway; if no sign of life came by then, it is told on `resume`."""
+    schedule = Schedule(1000)
+    schedule.arm([make_cue(make_clip("phrase", 100), 500)])
+    schedule.attend(300)
+    schedule.hold()
+    schedule.advance(600)
+    assert schedule.events == []
+    schedule.resume()
+    schedule.advance(2000)
+    assert schedule.events == [MixerEvent(Heard.UNATTENDED, 600, 300)]
+
+
+def test_reply_never_stops_for_want_of_attention(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """Beyond the horizon the reply goes on to its end, one that comes later too; only the filler stops."""
+    schedule = Schedule(1000)
+    schedule.attend(100)
+    schedule.write(300, reply=1)
+    schedule.end_reply()
+    schedule.advance(1000)
+    schedule.write(50, reply=2)
+    schedule.end_reply()
+    schedule.advance(2000)
+    assert frames(schedule, Heard.REPLY_STARTED) == [0, 1000]
+    assert frames(schedule, Heard.REPLY_ENDED) == [300, 1050]
+    assert not of(schedule, Heard.UNATTENDED)
+
+
+# Limits -------------------------------------------------------------------------------------------------------
+
+
+def test_cues_beyond_the_limit_are_left_out(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """Of a sheet that is too long the earliest 256 play."""
+    clip = make_clip("phrase", 1)
+    cues = [make_cue(clip, 10 * number) for number in range(MAX_CUES + 5)]
+    schedule = Schedule(1000)
+    schedule.arm(reversed(cues))
+    schedule.advance(10_000)
+    assert MAX_CUES == 256
+    assert [event.cue for event in of(schedule, Heard.STARTED)] == [cue.id for cue in cues[:256]]
+
+
+def test_reply_beyond_the_limit_is_joined_to_the_last() -> None:
+    """32 replies wait behind each other; the audio of a further one is heard as part of the last."""
+    schedule = Schedule(1000)
+    schedule.hold()
+    for number in range(MAX_REPLIES + 3):
+        schedule.write(10, reply=number)
+        schedule.end_reply()
+    schedule.resume()
+    schedule.advance(2000)
+    assert MAX_REPLIES == 32
+    assert [event.reply for event in of(schedule, Heard.REPLY_ENDED)] == list(range(32))
+    assert frames(schedule, Heard.REPLY_ENDED) == [*range(10, 320, 10), 350]
+
+
+@pytest.mark.parametrize("call", ["disarm", "release", "retire", "end_reply", "hold", "resume", "flush"])
 def test_telling_an_idle_schedule_anything_is_harmless(call: str) -> None:
     """Calls out of order note no event and leave the schedule able to play a reply."""
     schedule = Schedule(1000)

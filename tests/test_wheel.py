@@ -1,12 +1,15 @@
 """What is installed: everything that belongs to the package, and nothing else."""
 
+import os
 import subprocess
 from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 
 import pytest
 import stopgap
+from stopgap.engine.mixer import native_available
 
+NATIVE_REQUIRED = os.environ.get("STOPGAP_NATIVE") == "require"
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = {
     "src/stopgap/": "stopgap/",
@@ -56,7 +59,8 @@ def test_every_file_of_the_package_is_installed() -> None:
 def test_nothing_else_is_installed() -> None:
     """Leftovers of an earlier build stay out."""
     extra = installed() - as_installed(repository("-co", "--exclude-standard"))
-    assert not {name for name in extra if not PurePosixPath(name).name.startswith("_native.")}
+    built = ("_native.", "_probe.")
+    assert not {name for name in extra if not PurePosixPath(name).name.startswith(built)}
 
 
 def test_sources_of_native_code_stay_out() -> None:
@@ -82,6 +86,14 @@ def test_sources_of_native_code_stay_out() -> None:
 def test_data_is_installed(name: str) -> None:
     """Sounds, traces, settings and their licences come with the code."""
     assert name in installed()
+
+
+def test_native_code_is_installed_where_it_must_be() -> None:
+    """Where a missing C core is an error, it is in the wheel, and it is what mixes."""
+    if not NATIVE_REQUIRED:
+        pytest.skip("STOPGAP_NATIVE=require is not set: without a compiler the numpy reference serves")
+    assert any(PurePosixPath(name).name.startswith("_native.") for name in installed())
+    assert native_available
 
 
 def test_the_licence_is_installed() -> None:

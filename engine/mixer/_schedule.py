@@ -7,6 +7,7 @@ The numpy renderer moves it from change to change and fills the stretches betwee
 
 from collections import deque
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -15,6 +16,10 @@ from ._handoff import Ending, HandoffFrames, clip_length, ending, mark_frames, r
 
 MAX_VOICES = 32
 """Voices that sound at once. Cues beyond that are skipped and reported."""
+MAX_CUES = 256
+"""Cues of a sheet. The later ones of a longer one are left out."""
+MAX_REPLIES = 32
+"""Replies that wait behind each other. A further one is joined to the last."""
 STOP_FADE_S = 0.02
 """s. Fade of everything that sounds when the user speaks."""
 _LONG_AGO = -(1 << 60)
@@ -48,6 +53,8 @@ class Heard(StrEnum):
     """A cue was due and could not start: belated, overdue behind a reply, or too many voices."""
     OUTDATED = "outdated"
     """A cue sheet was refused: a cue had started that its maker did not know of."""
+    UNATTENDED = "unattended"
+    """The process gave no sign of life for so long that the mixer stopped playing by itself."""
     REPLY_STARTED = "reply_started"
     REPLY_STARVED = "reply_starved"
     """The reply ran dry before its end; silence until more arrives."""
@@ -121,6 +128,9 @@ class Schedule:
         self.events: list[MixerEvent] = []
         self.held = False
         """The user speaks: nothing sounds, nothing starts."""
+        self.horizon: int | None = None
+        """Frame up to which it plays on by itself; see `attend`."""
+        self.unattended = False
         self.starts = 0
         """Cues that have ever started."""
         self.replies: deque[Reply] = deque()
@@ -162,7 +172,7 @@ class Schedule:
             self._note(Heard.OUTDATED, self.position)
             return
         blocked = bool(self.replies) and self.replies[-1].open
-        self.pending = [] if blocked else sorted(cues, key=lambda cue: (cue.start, cue.id))
+        self.pending = [] if blocked else in_order(cues)
 
     def disarm(self) -> None:
         """Drop the cues that have not started; what sounds plays on."""
@@ -181,18 +191,20 @@ class Schedule:
         """There will be no reply: drop what has not started, end spoken voices at their next mark, fade the rest."""
         self.release()
         for voice in self.voices:
-            if not voice.cue.clip.kind.spoken:
-                fade = voice.cue.rule.fade
-                voice.stop(Ending(self.position - voice.start + fade, fade, cut=False), self.position)
+            clip, fade = voice.cue.clip, voice.cue.rule.fade
+            if not clip.kind.spoken:
+                voice.stop(Ending(self.position - voice.start + fade, fade, cut=not clip.loops), self.position)
 
     def write(self, frames: int, reply: int = 0) -> None:
-        """Note *frames* more of the reply number *reply*; one with another number follows what is queued.
+        """Note *frames* more of the reply number *reply*; one with another number follows what is queued, and ends it.
 
         The first ones (even if they are none yet) disarm; once the preroll is there they begin the handoff.
         """
         self._starved = False
         self.pending = []
-        if not self.replies or self.replies[-1].number != reply:
+        if not self.replies or (self.replies[-1].number != reply and len(self.replies) < MAX_REPLIES):
+            if self.replies:
+                self.replies[-1].open = False
             self.replies.append(Reply(reply, self.position))
         last = self.replies[-1]
         last.queued += frames
@@ -226,6 +238,14 @@ class Schedule:
             self.replies[0].available = self.position
         self._try_handoff()
 
+    def copy(self) -> "Schedule":
+        """Return one that goes on from here by itself."""
+        twin = copy(self)
+        twin.voices, twin.events = [copy(voice) for voice in self.voices], []
+        twin.pending = list(self.pending)
+        twin.replies = deque(copy(reply) for reply in self.replies)
+        return twin
+
     def flush(self) -> None:
         """End all: fade everything within 20 ms, drop the cue sheet and the reply."""
         self.held = False
@@ -233,6 +253,15 @@ class Schedule:
         self._fade_voices()
         self.replies.clear()
         self.reply_playing, self.reply_start, self.reply_resumed = False, None, _LONG_AGO
+
+    def attend(self, horizon: int | None) -> None:
+        """The process is alive: play on by itself up to the frame *horizon*; None: for ever.
+
+        From there on what has not started is dropped and what sounds ends: a stuck agent must not hum for ever.
+        """
+        self.horizon = horizon
+        if horizon is None or horizon > self.position:
+            self.unattended = False
 
     # Moving on -------------------------------------------------------------------------------------------------
 
@@ -242,6 +271,8 @@ class Schedule:
         if not self.held:
             if self.pending and not self.replies:
                 frames.append(self.pending[0].start)
+            if self.horizon is not None and not self.unattended and (self.pending or self.voices):
+                frames.append(self.horizon)
             if self.reply_start is not None:
                 frames.append(self.reply_start)
             if self.reply_playing and self.replies[0].queued:
@@ -263,12 +294,11 @@ class Schedule:
 
     def settle(self) -> None:
         """Let everything happen that is due at the present position."""
-        for voice in [v for v in self.voices if v.end is not None and v.end <= self.position]:
-            self.voices.remove(voice)
-            self._quiet_until = max(self._quiet_until, self.position + voice.cue.rule.gap)
-            self._note(Heard.ENDED, self.position, voice.cue.id, voice.cut)
+        self._end_voices()
         if self.held:
             return
+        if self.horizon is not None and not self.unattended and self.horizon <= self.position:
+            self._stop_alone(self.horizon)
         if self.reply_start is not None and self.reply_start <= self.position:
             self.reply_start, self.reply_playing = None, True
             self._note_reply(Heard.REPLY_STARTED, self.replies[0])
@@ -285,6 +315,19 @@ class Schedule:
             self._note_reply(Heard.REPLY_STARVED, self.replies[0])
         while self.pending and not self.replies and self.pending[0].start <= self.position:
             self._start(self.pending.pop(0))
+
+    def _end_voices(self) -> None:
+        for voice in [v for v in self.voices if v.end is not None and v.end <= self.position]:
+            self.voices.remove(voice)
+            self._quiet_until = max(self._quiet_until, self.position + voice.cue.rule.gap)
+            self._note(Heard.ENDED, self.position, voice.cue.id, voice.cut)
+
+    def _stop_alone(self, horizon: int) -> None:
+        if self.pending or self.voices:
+            self.unattended = True
+            self.retire()
+            self._note(Heard.UNATTENDED, horizon)
+            self._end_voices()
 
     def _start(self, cue: ArmedCue) -> None:
         belated = cue.start < self.position
@@ -343,6 +386,11 @@ class Schedule:
 
     def _note(self, what: Heard, requested: int, cue: int | None = None, cut: bool = False) -> None:
         self.events.append(MixerEvent(what, self.position, requested, cue, cut=cut))
+
+
+def in_order(cues: Iterable[ArmedCue]) -> list[ArmedCue]:
+    """Return a sheet's cues as the mixer takes them."""
+    return sorted(cues, key=lambda cue: (cue.start, cue.id))[:MAX_CUES]
 
 
 def _shifted(cue: ArmedCue, by: int) -> ArmedCue:

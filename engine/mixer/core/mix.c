@@ -1,0 +1,115 @@
+/* What the schedule sounds like: the samples of one stretch within which nothing changes (`Mixer._mix`). */
+#include <math.h>
+#include <string.h>
+
+#include "state.h"
+
+static const float KNEE = 0.891f;
+static const float QUARTER = 1.57079632679489661923f;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static float shaped(float share, bool linear) { return linear ? share : sinf(share * QUARTER); }
+
+static float clipped(float share) { return share < 0.0f ? 0.0f : share > 1.0f ? 1.0f : share; }
+
+/* The voice's gain at *position*: its cue's, the fade in, the fade out. */
+static float gain_at(const sg_voice *v, int64_t position) {
+    const sg_cue *cue = v->cue;
+    float gain = cue->gain;
+    int64_t offset = position - v->start;
+    if (offset < cue->fade_in) gain *= shaped(clipped((float)offset / (float)cue->fade_in), cue->spoken);
+    if (v->end != SG_NEVER && (v->level < 1.0 || position > v->end - v->fade)) {
+        float fade = (float)(v->fade > 0 ? v->fade : 1);
+        gain *= shaped((float)v->level * clipped((float)(v->end - position) / fade), cue->spoken);
+    }
+    return gain;
+}
+
+/* The first frame from which on the gain is steady until the fade out, and where that begins. */
+static void steady_part(const sg_voice *v, int64_t from, int64_t to, int64_t *first, int64_t *last) {
+    *first = least(to, from > v->start + v->cue->fade_in ? from : v->start + v->cue->fade_in);
+    *last = to;
+    if (v->end == SG_NEVER) return;
+    if (v->level < 1.0)
+        *last = *first;
+    else if (v->end - v->fade < to)
+        *last = v->end - v->fade > *first ? v->end - v->fade : *first;
+}
+
+static void add_voice(const sg_voice *v, int64_t position, float *out, int64_t frames) {
+    const sg_cue *cue = v->cue;
+    int64_t first, last, at = position - v->start;
+    if (cue->loops) at %= cue->frames;
+    steady_part(v, position, position + frames, &first, &last);
+    for (int64_t done = 0; done < frames;) {
+        int64_t here = position + done;
+        bool steady = here >= first && here < last;
+        int64_t until = here < first ? first : steady ? last : position + frames;
+        int64_t run = least(until - here, cue->frames - at);
+        const float *from = cue->samples + at;
+        float *to = out + done;
+        if (steady) {
+            float gain = cue->gain;
+            for (int64_t i = 0; i < run; i++) to[i] += from[i] * gain;
+        } else {
+            for (int64_t i = 0; i < run; i++) to[i] += from[i] * gain_at(v, here + i);
+        }
+        done += run;
+        at += run;
+        if (at == cue->frames) at = 0;
+    }
+}
+
+static void add_reply(const sg_mixer *m, const sg_state *s, float *out, int64_t frames) {
+    int64_t count = least(frames, s->replies[0].queued), since = s->position - s->reply_resumed;
+    int64_t at = s->reply_read & (m->reply_room - 1), before_wrap = least(count, m->reply_room - at);
+    memcpy(out, m->reply + at, (size_t)before_wrap * sizeof(float));
+    memcpy(out + before_wrap, m->reply, (size_t)(count - before_wrap) * sizeof(float));
+    if (since < s->stop_fade)
+        for (int64_t i = 0; i < count; i++) out[i] *= clipped((float)(since + i) / (float)s->stop_fade);
+}
+
+/* y = knee + room u / (1 + u), u = (|x| - knee) / room: see _limiter.py. */
+static void limit(float *out, int64_t frames) {
+    const float room = 1.0f - KNEE;
+    int any = 0; /* mostly nothing is loud, and this loop is four samples at a time */
+    for (int64_t i = 0; i < frames; i++) any |= fabsf(out[i]) > KNEE;
+    if (!any) return;
+    for (int64_t i = 0; i < frames; i++) {
+        float loud = fabsf(out[i]);
+        if (loud <= KNEE) continue;
+        float u = (loud - KNEE) / room;
+        out[i] = copysignf(KNEE + room * (u / (1.0f + u)), out[i]);
+    }
+}
+
+void sg_mix(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
+    int64_t tail = s->tail_start + s->tail_frames - s->position;
+    if (s->reply_playing && !s->held) add_reply(m, s, out, frames);
+    for (int64_t i = 0; i < s->voice_count; i++) add_voice(&s->voices[i], s->position, out, frames);
+    if (tail > 0) {
+        const float *from = m->tail + (s->position - s->tail_start);
+        for (int64_t i = 0; i < least(tail, frames); i++) out[i] += from[i];
+    }
+    limit(out, s->voice_count ? frames : least(tail, frames));
+}
+
+/* The reply stops here: keep its next frames, fading, on top of what still fades of an earlier stop. */
+void sg_keep_tail(sg_mixer *m) {
+    sg_state *s = &m->state;
+    if (!s->reply_playing || s->held) return;
+    int64_t old = s->tail_start + s->tail_frames - s->position, skip = s->position - s->tail_start;
+    int64_t count = least(s->stop_fade, sg_reply_queued(s)), frames = count > old ? count : old;
+    double level = (double)(s->position - s->reply_resumed) / (double)s->stop_fade;
+    for (int64_t i = 0; i < frames; i++) {
+        float sum = i < old ? m->tail[i + skip] : 0.0f;
+        if (i < count) {
+            float fading = (float)(1.0 - (double)i / (double)count) * (float)(level < 1.0 ? level : 1.0);
+            sum += m->reply[(s->reply_read + i) & (m->reply_room - 1)] * fading;
+        }
+        m->tail[i] = sum;
+    }
+    s->tail_start = s->position;
+    s->tail_frames = frames > 0 ? frames : 0;
+}
