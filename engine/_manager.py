@@ -14,6 +14,7 @@ from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
 from ._session import Session
 from ._work import InlineWork, ServiceThread
+from .mixer import native_available
 from .outputs import DeviceOutput, FileOutput, Output, SilentOutput
 from .planning import Ladder, NoFillers, Planner, Policy
 from .prediction import LatencyPredictor
@@ -119,8 +120,11 @@ class FillerManager:
         return session
 
     def statistics(self) -> dict[str, float]:
-        """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions."""
-        return {**self._engine.counters, "clip_bytes": self._engine.bank.nbytes}
+        """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions.
+
+        ``native_mixer`` is 1 where the C core was built, else 0.
+        """
+        return {**self._engine.counters, "clip_bytes": self._engine.bank.nbytes, "native_mixer": int(native_available)}
 
     def close(self) -> None:
         """Close all sessions and end the service thread."""
@@ -139,7 +143,10 @@ class FillerManager:
         if settings.file is not None:
             return FileOutput(settings.file, settings.rate)
         try:
-            return DeviceOutput(settings.device, rate=settings.rate, block_frames=settings.block_frames)
+            return DeviceOutput(
+                settings.device, rate=settings.rate, block_frames=settings.block_frames,
+                wait=settings.device is None, unattended_s=settings.unattended_s,
+            )  # fmt: skip
         except OutputError as exc:
             if settings.device is not None:
                 raise

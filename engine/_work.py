@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from ..fillers import put_right_in_children
+
 logger = logging.getLogger("stopgap")
 
 TICK_S = 0.02
@@ -61,6 +63,12 @@ class ServiceThread:
         self._sessions: weakref.WeakSet[Ticking] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        put_right_in_children(self)
+
+    def after_fork(self) -> None:
+        """The thread and its sessions stayed behind: another one starts with this process's first session."""
+        self._jobs, self._sessions = queue.SimpleQueue(), weakref.WeakSet()
+        self._thread, self._lock = None, threading.Lock()
 
     def submit(self, job: Job) -> None:
         self._jobs.put(job)

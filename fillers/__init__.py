@@ -21,6 +21,7 @@ from ._config import (
     overlaid,
 )
 from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceError, UsageError
+from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
 from ._manifest import (
     ClipEntry,
@@ -79,6 +80,7 @@ __all__ = [
     "matching_phrases",
     "overlaid",
     "problems",
+    "put_right_in_children",
     "read_manifest",
     "read_toml",
     "usable_clips",

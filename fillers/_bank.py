@@ -10,6 +10,7 @@ import numpy as np
 from ._clip import Clip, CutMark
 from ._decode import decode, resampled, resampled_loop, with_soft_edges
 from ._errors import PackError
+from ._fork import put_right_in_children
 from ._manifest import ClipEntry, Manifest, clip_path, find_pack, read_manifest
 from ._progress import bar_when_long
 
@@ -31,6 +32,7 @@ class ClipBank:
 
     def __init__(self, packs: Iterable[str | Path] = ("en-us",), *, progress: Progress = bar_when_long) -> None:
         self._lock = threading.Lock()
+        put_right_in_children(self)
         self._by_rate: dict[int, tuple[Clip, ...]] = {}
         clips: list[Clip] = []
         for pack in packs:
@@ -39,6 +41,9 @@ class ClipBank:
             entries = progress(manifest.clips, manifest.name)
             clips.extend(_load(folder, manifest, entry) for entry in entries)
         self._originals = _with_unique_ids(clips)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
 
     def clips(self, rate: int) -> tuple[Clip, ...]:
         """Return every clip at *rate* Hz; the first call for a rate resamples."""

@@ -185,6 +185,8 @@ class OutputSettings(Section):
     """Hz."""
     block_frames: int = Field(default=0, ge=0, le=16_384)
     """Frames per device callback; 0 lets the device choose."""
+    unattended_s: float = Field(default=10.0, gt=0, le=3600)
+    """s that a device plays armed fillers on while the process gives no sign of life (a debugger, a deadlock)."""
 
 
 class Config(Section):

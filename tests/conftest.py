@@ -122,13 +122,12 @@ class NullSink:
         self.environment = {"XDG_RUNTIME_DIR": folder, "HOME": folder, "PULSE_SERVER": f"unix:{folder}/socket"}
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-
-    @property
-    def server(self) -> subprocess.Popen[bytes]:
-        return self._processes[0]
+        self.server: subprocess.Popen[bytes]
 
     def start(self) -> None:
-        self._spawn(
+        """Start the server, or another one in the place of one that was killed."""
+        Path(self._folder, "socket").unlink(missing_ok=True)
+        self.server = self._spawn(
             "pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no", "--use-pid-file=no",
             "-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._folder}/socket",
             "-L", "module-null-sink sink_name=fill rate=48000 channels=1 format=float32le norewinds=1",
@@ -163,10 +162,11 @@ class NullSink:
         environment = {**os.environ, **self.environment}
         return subprocess.run(["pactl", *words], env=environment, capture_output=True, text=True).stdout
 
-    def _spawn(self, *command: str, stdout: IO[bytes] | int = subprocess.DEVNULL) -> None:
+    def _spawn(self, *command: str, stdout: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.environment}
         process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.DEVNULL)
         self._processes.append(process)
+        return process
 
     def _until(self, ready: Callable[[], bool]) -> None:
         """Look again and again, 10 s at most, until *ready* or the server is gone."""
@@ -180,8 +180,15 @@ class NullSink:
 
 
 @pytest.fixture
-def null_sink() -> Iterator[NullSink]:
-    """A running null sink; skips without PulseAudio or PortAudio, unless STOPGAP_REQUIRE_AUDIO=1 forbids that."""
+def null_sink(stopped_null_sink: NullSink) -> NullSink:
+    """A running null sink."""
+    stopped_null_sink.start()
+    return stopped_null_sink
+
+
+@pytest.fixture
+def stopped_null_sink() -> Iterator[NullSink]:
+    """A null sink to be started; skips without PulseAudio or PortAudio, unless STOPGAP_REQUIRE_AUDIO=1 forbids that."""
     missing = [tool for tool in ("pulseaudio", "pactl", "parec") if shutil.which(tool) is None]
     missing += [] if find_library("portaudio") else ["libportaudio2"]
     if missing:
@@ -190,7 +197,6 @@ def null_sink() -> Iterator[NullSink]:
     with tempfile.TemporaryDirectory(prefix="sg", ignore_cleanup_errors=True) as folder:
         sink = NullSink(folder)
         try:
-            sink.start()
             yield sink
         finally:
             sink.close()

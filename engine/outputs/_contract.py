@@ -26,6 +26,10 @@ class Source(Protocol):
         """Move on to *frame* without making samples."""
         ...
 
+    def attend(self, horizon: int | None) -> None:
+        """Allow it to play on by itself up to the frame *horizon*; None: for ever."""
+        ...
+
 
 class Output(Protocol):
     """Where the sound goes.

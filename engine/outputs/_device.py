@@ -1,78 +1,110 @@
 """Sound out of a device, through PortAudio (sounddevice)."""
 
-import atexit
 import logging
 import threading
 from typing import Any
 
-import numpy as np
-
-from ...fillers import OutputError
+from ...fillers import OutputError, put_right_in_children
 from .._clock import Clock
-from ._contract import FrameClock, Source
+from ..mixer import NativeMixer
+from ._contract import Source
+from ._native_stream import NativeStream
+from ._portaudio import CLOSE_S, find_device, in_background, load_sounddevice, look_again, portaudio
+from ._python_stream import PythonStream
+from ._stream import Stream
+from ._stream_clock import StreamClock
 
 logger = logging.getLogger("stopgap")
 
-LONGEST_LATENCY_S = 1.0
-"""s. PortAudio's own figures beyond this are garbage (89,478 s was seen on a JACK client)."""
-MOST_FRAMES = 16_384
-"""Frames of the largest callback that is served."""
+OPEN_S = 5.0
+"""s to wait for a device to open."""
 HANGS_S = 3.0
 """s without a callback after which a device counts as gone (a stopped PulseAudio server never says so)."""
 AWAKE_S = 0.5
 """s between two looks up to which this process counts as awake: longer, and it was us who hung."""
-CLOSE_S = 2.0
-"""s to wait for a device to close: PortAudio waits for ever for one that hangs."""
+RETRY_FIRST_S = 0.5
+RETRY_LONGEST_S = 30.0
+"""s from losing a device to the first try at opening it again; each further one waits twice as long, up to this."""
+STEADY_S = 10.0
+"""s after which a device that was opened again counts as well."""
+UNATTENDED_S = 10.0
+"""s that armed fillers play on while the process gives no sign of life: more than a call holds the interpreter lock."""
 
 
 class DeviceOutput:
     """Plays through an audio device.
 
-    The callback is Python and needs the interpreter lock: it keeps time while the process is light, and stutters
-    beside long calls that hold the lock. An error in it, or a device that goes away, silences the output: one
-    warning, and the schedule goes on by the clock so that the session never notices.
+    With the C core the device's callback needs no interpreter and keeps time whatever the process does; with the
+    numpy reference it needs the interpreter lock, and stutters beside calls that hold it for long.
+
+    A device that fails, hangs or disappears costs one warning. The schedule then goes on by the clock, so that the
+    session never notices, and the device is opened again as soon as it can be.
 
     Args:
         device: Name (a unique part will do) or index; None: the system's default.
         rate: Hz.
         block_frames: Frames per callback; 0 lets the device choose.
+        wait: Where there is no such device yet: True starts silent and opens it once there is, False raises.
+        unattended_s: s that armed fillers play on while the process gives no sign of life.
 
     Raises:
-        OutputError: if there is no such device, or no PortAudio.
+        OutputError: if there is no PortAudio, or no such device.
     """
 
-    def __init__(self, device: str | int | None = None, *, rate: int = 48_000, block_frames: int = 0) -> None:
+    def __init__(
+        self,
+        device: str | int | None = None,
+        *,
+        rate: int = 48_000,
+        block_frames: int = 0,
+        wait: bool = False,
+        unattended_s: float = UNATTENDED_S,
+    ) -> None:
         self.rate = rate
         self._device = device
         self._block_frames = block_frames
+        self._wait = wait
+        self._unattended_frames = round(unattended_s * rate)
         self._sd = load_sounddevice()
-        self._info = find_device(self._sd, device)
-        self._stream: Any = None
+        self._name = "default" if device is None else str(device)
+        if not wait:
+            with portaudio():
+                self._name = find_device(self._sd, device)["name"]
         self._source: Source | None = None
         self._clock: Clock | None = None
-        self._frames = FrameClock(rate, 0.0)
-        self._block = np.zeros(MOST_FRAMES, np.float32)
-        self._callbacks = 0
+        self._frames = StreamClock(rate, 0.0)
+        self._stream: Stream | None = None
+        self._lost: Stream | None = None
+        """A stream that was given up and may still be in its callback."""
+        self._opened: Stream | None = None
+        """What the opening thread has brought."""
+        self._refused: OutputError | None = None
+        self._opening: threading.Thread | None = None
+        self._retry_at = 0.0
+        self._retry_s = RETRY_FIRST_S
+        self._steady_at = 0.0
+        self._stopped = threading.Event()
         self._callbacks_seen = 0
         self._seen_at = self._looked_at = 0.0
-        self._underruns = 0
-        self._failed = False
-        self._closed = False
+        self._failures = self._reopened = 0
+        self._counted: dict[str, float] = {}
+        self._warned = self._closed = False
+        put_right_in_children(self)
 
     def start(self, source: Source, clock: Clock) -> None:
-        self._source, self._clock = source, clock
-        self._frames = FrameClock(self.rate, clock.now())
-        self._seen_at = self._looked_at = clock.now()
-        try:
-            self._stream = self._open()
-            latency = self._latency()
-            self._frames = FrameClock(self.rate, clock.now() + latency)
-            self._stream.start()
-        except self._sd.PortAudioError as exc:
+        now = clock.now()
+        self._source, self._clock, self._frames = source, clock, StreamClock(self.rate, now)
+        self._opening = in_background(self._open_first)
+        self._opening.join(OPEN_S)
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            self._play(opened, clock.now())
+            return
+        refused = self._refused or OutputError(f"device {self._name!r} does not answer; restart the audio system")
+        if not self._wait:
             self.close()
-            raise OutputError(
-                f"device {self._info['name']!r} does not open at {self.rate} Hz ({exc}); try another rate or device"
-            ) from exc
+            raise refused
+        self._lose(now, str(refused))
 
     def frame_at(self, at: float) -> int:
         return self._frames.frame_at(at)
@@ -81,141 +113,149 @@ class DeviceOutput:
         return self._frames.time_of(frame)
 
     def catch_up(self, now: float) -> None:
-        """Do nothing while the device pulls; once it has failed, keep the schedule moving by the clock."""
-        if self._source is None:
+        """Look after the device; where there is none, keep the schedule moving by the clock."""
+        source = self._source
+        if source is None or self._closed:
             return
-        self._watch(now)
-        if self._failed:
-            self._source.skip_to(max(self._source.position, self._frames.frame_at(now)))
+        if self._stream is not None:
+            self._frames.observe_all(self._stream.announced())
+            source.attend(source.position + self._unattended_frames)
+            self._watch(now, self._stream)
+        if self._stream is None and (self._lost is None or self._lost.detach()):
+            source.attend(None)
+            source.skip_to(max(source.position, self._frames.frame_at(now)))
+            self._try_again(now)
 
     def statistics(self) -> dict[str, float]:
-        return {"callbacks": self._callbacks, "underruns": self._underruns, "failed": float(self._failed)}
+        """Return what the present stream counted, and how often a device was lost and opened again."""
+        if self._stream is not None:
+            self._counted = self._stream.statistics()
+        return {
+            "callbacks": 0, "underruns": 0, **self._counted,
+            "failed": float(self._stream is None), "failures": self._failures, "reopened": self._reopened,
+        }  # fmt: skip
 
     def close(self) -> None:
         self._closed = True
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            closing = threading.Thread(target=self._close, args=(stream,), name="stopgap-close", daemon=True)
-            closing.start()
+        streams = [stream for stream in (self._stream, self._lost, self._opened) if stream is not None]
+        self._stream = self._lost = self._opened = None
+        for stream in streams:
+            stream.detach()
+        if streams:
+            closing = in_background(lambda: self._end(streams))
             closing.join(CLOSE_S)
             if closing.is_alive():
-                _leave_behind(self._sd, closing)
-                logger.warning("the audio device (%s) hangs and was left behind", self._info["name"])
+                logger.warning("the audio device (%s) hangs and was left behind", self._name)
         self._source = None
 
-    def _close(self, stream: Any) -> None:
-        try:
-            stream.abort()
-            stream.close()
-        except self._sd.PortAudioError as exc:
-            logger.warning("closing the audio device failed: %s", exc)
+    def after_fork(self) -> None:
+        """Leave the device alone: it belongs to the process that this one was forked off."""
+        self._closed = True
+        self._stream = self._lost = self._opened = self._source = None
 
-    def _watch(self, now: float) -> None:
-        """Give up a device that asks for nothing although this process was awake to be asked."""
-        if self._callbacks != self._callbacks_seen or now - self._looked_at > AWAKE_S:
-            self._callbacks_seen, self._seen_at = self._callbacks, now
+    # Losing it and getting it back ---------------------------------------------------------------------------------
+
+    def _watch(self, now: float, stream: Stream) -> None:
+        """Give up a device that stopped, or asks for nothing although this process was awake to be asked."""
+        callbacks = stream.callbacks
+        if callbacks != self._callbacks_seen or now - self._looked_at > AWAKE_S:
+            self._callbacks_seen, self._seen_at = callbacks, now
         self._looked_at = now
-        if now - self._seen_at > HANGS_S:
-            self._fail("the audio device hangs")
+        if self._stopped.is_set():
+            self._lose(now, "the audio device stopped")
+        elif not stream.alive:
+            self._lose(now, "an error in the audio callback")
+        elif now - self._seen_at > HANGS_S:
+            self._lose(now, "the audio device hangs")
+        elif now >= self._steady_at:
+            self._retry_s, self._warned = RETRY_FIRST_S, False
 
-    def _open(self) -> Any:
-        """Open the stream, mono; devices that refuse mono get the same on both channels."""
-        for channels in (1, 2):
-            try:
-                return self._sd.OutputStream(
-                    device=self._info["index"], samplerate=self.rate, blocksize=self._block_frames, channels=channels,
-                    dtype="float32", latency="low", callback=self._callback, finished_callback=self._finished,
-                )  # fmt: skip
-            except self._sd.PortAudioError:
-                if channels == 2:
-                    raise
-        return None
+    def _lose(self, now: float, why: str) -> None:
+        self._failures += 1
+        self._retry_at = now + self._retry_s
+        if not self._warned:
+            self._warned = True
+            logger.warning("%s (%s): no sound until it can be opened again, turns go on", why, self._name)
+        if self._stream is not None:
+            self._counted = self._stream.statistics()
+            self._stream.detach()
+            self._lost, self._stream = self._stream, None
 
-    def _callback(self, outdata: Any, frames: int, time_info: Any, status: Any) -> None:
-        source, clock = self._source, self._clock
+    def _try_again(self, now: float) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            self._reopened += 1
+            logger.info("the audio device (%s) plays again", self._name)
+            self._play(opened, now)
+        elif now >= self._retry_at and (self._opening is None or not self._opening.is_alive()):
+            self._retry_s = min(2.0 * self._retry_s, RETRY_LONGEST_S)
+            self._retry_at = now + self._retry_s
+            lost, self._lost = self._lost, None
+            self._opening = in_background(lambda: self._open_again(lost))
+
+    def _open_first(self) -> None:
         try:
-            if source is None or clock is None or self._failed:
-                outdata.fill(0.0)
-                return
-            ahead = time_info.outputBufferDacTime - time_info.currentTime
-            if not 0.0 < ahead < LONGEST_LATENCY_S:
-                ahead = self._latency()
-            self._frames.observe(source.position, clock.now() + ahead)
-            block = self._block[:frames]
-            source.render(block)
-            outdata[:] = block[:, np.newaxis]
-            self._callbacks += 1
-            self._underruns += bool(status.output_underflow)
-        except Exception:
-            outdata.fill(0.0)
-            self._fail("an error in the audio callback")
-            logger.exception("audio callback")
+            self._bring(self._open())
+        except OutputError as exc:
+            self._refused = exc
 
-    def _latency(self) -> float:
-        latency = float(self._stream.latency) if self._stream is not None else 0.0
-        return latency if 0.0 < latency < LONGEST_LATENCY_S else 0.0
+    def _open_again(self, lost: Stream | None) -> None:
+        if lost is not None:
+            self._end([lost])
+        try:
+            self._bring(self._open())
+        except OutputError as exc:
+            logger.debug("the audio device does not open yet: %s", exc)
+            look_again(self._sd)
 
-    def _finished(self) -> None:
-        if not self._closed:
-            self._fail("the audio device stopped")
+    def _bring(self, opened: Stream) -> None:
+        """Hand over to whoever catches up, from the thread that opens. `close` first says so, and then looks."""
+        self._opened = opened
+        if self._closed:
+            self._opened = None
+            self._end([opened])
 
-    def _fail(self, why: str) -> None:
-        if not self._failed:
-            self._failed = True
-            logger.warning("%s (%s): no sound from here on, turns go on", why, self._info["name"])
+    def _open(self) -> Stream:
+        """Return a stream that has started and is not attached."""
+        sd, source, clock = self._sd, self._source, self._clock
+        if source is None or clock is None:
+            raise OutputError(f"device {self._name!r} was closed meanwhile")
+        info = find_device(sd, self._device)
+        self._name = info["name"]
+        self._stopped = stopped = threading.Event()
 
+        def open_stream(stream_class: Any, **more: Any) -> Any:
+            return stream_class(
+                device=info["index"], samplerate=self.rate, blocksize=self._block_frames, dtype="float32",
+                latency="low", finished_callback=stopped.set, **more,
+            )  # fmt: skip
 
-_left_behind: list[threading.Thread] = []
-"""Threads that wait for a device which hangs to close."""
+        try:
+            stream: Stream
+            if isinstance(source, NativeMixer):
+                stream = NativeStream(sd, open_stream, source, clock)
+            else:
+                stream = PythonStream(sd, open_stream, source, clock)
+            stream.start()
+        except sd.PortAudioError as exc:
+            raise OutputError(
+                f"device {self._name!r} does not open at {self.rate} Hz ({exc}); try another rate or device"
+            ) from exc
+        return stream
 
+    def _play(self, stream: Stream, now: float) -> None:
+        source = self._source
+        if source is None:
+            return
+        self._frames.restart(source.position, now + stream.latency_s)
+        source.attend(source.position + self._unattended_frames)
+        self._callbacks_seen, self._seen_at, self._looked_at, self._steady_at = -1, now, now, now + STEADY_S
+        self._stream = stream
+        stream.attach()
 
-def _leave_behind(sd: Any, closing: threading.Thread) -> None:
-    """Keep a hanging device from holding up the process's exit, when sounddevice would close it once more."""
-    if not _left_behind:
-        atexit.unregister(sd._exit_handler)
-        atexit.register(_exit, sd)
-    _left_behind.append(closing)
-
-
-def _exit(sd: Any) -> None:
-    for closing in _left_behind:
-        closing.join(CLOSE_S)
-    if not any(closing.is_alive() for closing in _left_behind):
-        sd._exit_handler()
-
-
-def load_sounddevice() -> Any:
-    """Import sounddevice.
-
-    Raises:
-        OutputError: if PortAudio is not installed, or does not start.
-    """
-    try:
-        import sounddevice
-    except OSError as exc:
-        raise OutputError(
-            "PortAudio is not installed, so no audio device can be used; install it "
-            "(Debian and Ubuntu: apt-get install libportaudio2) or write to a file"
-        ) from exc
-    except Exception as exc:  # PortAudio starts while it is imported, and its error's class is then not to be had
-        raise OutputError(f"PortAudio does not start ({exc}); repair the audio system or write to a file") from exc
-    return sounddevice
-
-
-def find_device(sd: Any, device: str | int | None) -> dict[str, Any]:
-    """Return PortAudio's facts on the output *device*.
-
-    Raises:
-        OutputError: if there is none such, or several match.
-    """
-    try:
-        info: dict[str, Any] = sd.query_devices(device, "output")
-    except (ValueError, sd.PortAudioError) as exc:
-        names = [d["name"] for d in sd.query_devices() if d["max_output_channels"] > 0]
-        there = (
-            f"there are: {', '.join(names)}" if names else "there is no output device at all; write to a file instead"
-        )
-        if device is None:
-            raise OutputError("there is no audio output device; write to a file instead") from exc
-        raise OutputError(f"audio device {device!r} not found or not unique; {there}") from exc
-    return info
+    def _end(self, streams: list[Stream]) -> None:
+        for stream in streams:
+            try:
+                stream.close()
+            except self._sd.PortAudioError as exc:
+                logger.debug("closing the audio device failed: %s", exc)

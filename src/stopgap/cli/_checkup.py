@@ -44,7 +44,7 @@ def checkup(config: Path | None) -> Iterator[Check]:
     yield _package("pydub", needed=False, advice="only clips in m4a, aac or webm need it: pip install pydub")
     yield _ffmpeg()
     yield from _audio()
-    yield Check("mixer", "ok", "numpy reference")
+    yield _mixer()
     yield _plots()
     yield from _packs()
     yield _configuration(config)
@@ -67,6 +67,17 @@ def _ffmpeg() -> Check:
     if found:
         return Check("ffmpeg", "ok", found)
     return Check("ffmpeg", "warning", "not installed", "only clips in m4a, aac or webm need it: install ffmpeg")
+
+
+def _mixer() -> Check:
+    from stopgap.engine.mixer import native_available
+
+    if native_available:
+        return Check("mixer", "ok", "C core")
+    advice = (
+        "a device stutters while Python is busy: install a C compiler, then `pip install --force-reinstall stopgap`"
+    )
+    return Check("mixer", "warning", "numpy reference: the C core was not built", advice)
 
 
 def _plots() -> Check:
@@ -94,12 +105,12 @@ def _audio() -> Iterator[Check]:
 
 def _default_device() -> Check:
     from stopgap import DeviceOutput, MonotonicClock, OutputError
-    from stopgap.engine.mixer import Mixer
+    from stopgap.engine.mixer import new_mixer
 
     what = "default device"
     try:
         output = DeviceOutput()
-        output.start(Mixer(output.rate), MonotonicClock())
+        output.start(new_mixer(output.rate), MonotonicClock())
     except OutputError as exc:
         return Check(what, "warning", f"none that opens: {exc}", "only playing sound here needs one")
     try:

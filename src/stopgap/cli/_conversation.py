@@ -158,6 +158,10 @@ class TwoSided:
         if self._source is not None:
             self._source.skip_to(frame)
 
+    def attend(self, horizon: int | None) -> None:
+        if self._source is not None:
+            self._source.attend(horizon)
+
     @property
     def rate(self) -> int:
         return self._inner.rate

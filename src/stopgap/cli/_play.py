@@ -31,7 +31,7 @@ def play(
     seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="Length of a loop (ambience, hold).")] = 5.0,
 ) -> None:
     """Play one filler, on a device or into a file."""
-    from stopgap.engine.mixer import Mixer
+    from stopgap.engine.mixer import new_mixer
     from stopgap.fillers import ClipBank, UsageError, load_config
 
     if out is not None and device is not None:
@@ -41,7 +41,7 @@ def play(
     rate = settings.output.rate
     clip = _chosen(name, bank, settings, rate)
     duration_s = seconds if clip.loops else clip.duration_s
-    mixer = Mixer(rate)
+    mixer = new_mixer(rate)
     if out is not None:
         _into_file(out, mixer, _cue(clip, settings, 0, duration_s), duration_s)
     else:
@@ -123,6 +123,7 @@ def _until_heard(output: "Output", mixer: "Mixer", cue: "ArmedCue", duration_s: 
     mixer.post(Arm((cue,)))
     give_up_at = clock.now() + START_S + duration_s + PATIENCE_S
     while clock.now() < give_up_at and not output.statistics()["failed"]:
+        output.catch_up(clock.now())
         ended = [event for event in mixer.take_events() if event.what is Heard.ENDED]
         if ended:
             time.sleep(max(0.0, output.time_of(ended[0].frame) - clock.now()))
