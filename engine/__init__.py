@@ -4,14 +4,26 @@ from ._clock import Clock, MonotonicClock, VirtualClock
 from ._manager import FillerManager
 from ._session import Session
 from ._turn import Turn
-from .outputs import DeviceOutput, FileOutput, FrameOutput, MemoryOutput, Output, SilentOutput
+from .outputs import (
+    AheadTransport,
+    DeviceOutput,
+    FileOutput,
+    FrameBatch,
+    FrameOutput,
+    MemoryOutput,
+    Output,
+    SilentOutput,
+    send_ahead,
+)
 from .turns import TurnRecord
 
 __all__ = [
+    "AheadTransport",
     "Clock",
     "DeviceOutput",
     "FileOutput",
     "FillerManager",
+    "FrameBatch",
     "FrameOutput",
     "MemoryOutput",
     "MonotonicClock",
@@ -21,4 +33,5 @@ __all__ = [
     "Turn",
     "TurnRecord",
     "VirtualClock",
+    "send_ahead",
 ]

@@ -11,6 +11,7 @@ from ..fillers import UsageError
 from ._engine import Engine
 from ._line import Line
 from ._turn import Turn
+from .mixer import TapBlock
 from .outputs import Output, Source
 
 PATIENCE_S = 1.0
@@ -119,9 +120,21 @@ class Session:
             if self._line.resume() and self._turn is not None and held_since is not None:
                 self._turn.resumed(now, now - held_since)
 
+    def open_tap(self, seconds: float = 1.0) -> None:
+        """Keep what is played from now on, up to *seconds* of it, for `read_tap`: for an echo canceller."""
+        self._line.mixer.open_tap(seconds)
+
+    def read_tap(self) -> list[TapBlock]:
+        """Return the exact output since the last call, block by block, with its frames and whether a filler sounded.
+
+        What nobody took in time is left out; a gap in the frames tells. `Output.time_of` turns frames into times.
+        """
+        with self._line.lock:
+            return self._line.mixer.read_tap()
+
     def statistics(self) -> dict[str, float]:
-        """Return the output's counters."""
-        return self.output.statistics()
+        """Return the output's counters, and whether the C core mixes (``native_mixer``: 1, else 0)."""
+        return {**self.output.statistics(), "native_mixer": float(self._line.mixer.engine == "native")}
 
     def tick(self) -> None:
         """Take in what was heard since the last look. The service thread calls this; so may you."""

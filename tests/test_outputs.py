@@ -26,7 +26,7 @@ from stopgap import (
     UsageError,
     VirtualClock,
 )
-from stopgap.engine.mixer import Arm, ArmedCue, Heard, Mixer, MixerEvent, Tell, Write
+from stopgap.engine.mixer import Arm, ArmedCue, Heard, Mixer, MixerEvent, Tell, Write, new_mixer
 from stopgap.engine.outputs import FrameClock, load_sounddevice
 from stopgap.fillers import Clip, Samples
 
@@ -56,6 +56,9 @@ class Tap:
     def skip_to(self, frame: int) -> None:
         self._mixer.skip_to(frame)
 
+    def attend(self, horizon: int | None) -> None:
+        self._mixer.attend(horizon)
+
 
 class Rig:
     """An output, the clock it follows, and how time passes and sound is had back."""
@@ -65,7 +68,7 @@ class Rig:
 
     def __init__(self, output: Output, clock: Clock) -> None:
         self.output, self.clock = output, clock
-        self.tap = Tap(Mixer(RATE))
+        self.tap = Tap(new_mixer(RATE))
 
     def step(self) -> None:
         """Let a few milliseconds pass."""
@@ -182,7 +185,7 @@ def play_on(rig: Rig, mixer: Mixer, until: Heard) -> list[MixerEvent]:
 
 def test_cue_and_reply_sound_at_their_frames(rig: Rig, make_clip: MakeClip, make_cue: MakeCue) -> None:
     """A cue armed for a time is heard from that time's frame on, and a reply follows it sample for sample."""
-    mixer, output = Mixer(RATE), rig.output
+    mixer, output = new_mixer(RATE), rig.output
     rig.tap = Tap(mixer)
     output.start(rig.tap, rig.clock)
     at = rig.clock.now() + 0.3
@@ -287,7 +290,7 @@ def test_frame_clock_never_lets_a_cue_sound_early() -> None:
 def test_file_has_what_was_heard_up_to_closing(tmp_path: Path) -> None:
     """The file is as long as the clock ran, at the given rate, 16 bits."""
     clock, output = VirtualClock(), FileOutput(tmp_path / "x.WAV", 8000)
-    mixer = Mixer(8000)
+    mixer = new_mixer(8000)
     output.start(mixer, clock)
     clock.advance(1.5)
     output.catch_up(clock.now())
@@ -324,7 +327,7 @@ def test_frames_are_silent_before_start_and_after_close() -> None:
     """A transport that pulls too early or too late gets silence of the right length."""
     output = FrameOutput(24_000, 20)
     assert output.read().tolist() == [0.0] * 480
-    mixer = Mixer(24_000)
+    mixer = new_mixer(24_000)
     output.start(mixer, VirtualClock())
     mixer.post(Write(np.ones(9999, np.float32)))
     assert output.read().tolist() == [1.0] * 480
@@ -336,7 +339,7 @@ def test_frames_are_silent_before_start_and_after_close() -> None:
 def test_frames_as_pcm() -> None:
     """16-bit frames are little-endian; full scale does not wrap around."""
     output = FrameOutput(8000, 1)
-    mixer = Mixer(8000)
+    mixer = new_mixer(8000)
     output.start(mixer, VirtualClock())
     mixer.post(Write(np.array([1.0, -1.0, 0.5, -0.5, 0.0, 1.0, -1.0, 0.25], np.float32)))
     assert np.frombuffer(output.read_pcm16(), "<i2").tolist() == [32767, -32767, 16383, -16383, 0, 32767, -32767, 8191]
@@ -346,7 +349,7 @@ def test_frames_that_are_pulled_late_are_late() -> None:
     """A cue's time is when its frame is heard: when it is pulled, plus what the transport adds."""
     clock = VirtualClock(50.0)
     output = FrameOutput(1000, 20, latency_s=0.1)
-    output.start(Mixer(1000), clock)
+    output.start(new_mixer(1000), clock)
     assert output.time_of(0) == pytest.approx(50.1)
     output.read()
     clock.advance(2.0)
@@ -358,7 +361,7 @@ def test_frames_that_are_pulled_late_are_late() -> None:
 def test_paced_frames_end_with_the_output() -> None:
     """`paced` yields the frames in order, one after the other, until `close`."""
     output = FrameOutput(8000, 10)
-    mixer = Mixer(8000)
+    mixer = new_mixer(8000)
     output.start(mixer, MonotonicClock())
     reply = np.linspace(0.0, 1.0, 400, dtype=np.float32)
     mixer.post(Write(reply))
@@ -395,7 +398,7 @@ def test_error_in_the_callback_silences_the_device_and_time_goes_on(caplog: pyte
             raise RuntimeError("broken")
 
     output, clock = DeviceOutput("pulse", rate=RATE), MonotonicClock()
-    source = Broken(Mixer(RATE))
+    source = Broken(new_mixer(RATE))
     output.start(source, clock)
     for _ in range(500):
         if output.statistics()["failed"]:

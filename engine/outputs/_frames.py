@@ -1,9 +1,10 @@
 """Frames that a transport pulls."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from ...fillers import Samples, UsageError
 from .._clock import Clock
@@ -13,7 +14,9 @@ from ._contract import FrameClock, Source
 class FrameOutput:
     """Gives one frame of sound a call, for transports that send packets at a steady pace.
 
-    A frame is taken to be heard when it is pulled; put what the transport adds into *latency_s*.
+    A frame is taken to be heard when it is pulled; put what the transport adds into *latency_s*. Pull it with `read`,
+    with `paced`, from many sessions at once with `FrameBatch`, or let `send_ahead` push frames to a transport that
+    can take them back.
 
     Args:
         rate: Hz.
@@ -26,28 +29,37 @@ class FrameOutput:
             raise UsageError(f"frame_ms={frame_ms!r} gives no whole number of samples at {rate} Hz; use 10, 20 or 40")
         self.rate = rate
         self.frame_samples = int(rate * frame_ms / 1000)
-        self._latency_s = latency_s
+        self.latency_s = latency_s
+        self.stall_s = FrameClock.STALL_S
+        """s without a pull after which the line counts as silent."""
         self._frames = FrameClock(rate, 0.0)
         self._source: Source | None = None
         self._clock: Clock | None = None
-        self._pulled = 0
+        self._first = 0
+        """Where the source was when this was started: until the first pull it stays there."""
+        self._on_close: Callable[[], None] | None = None
+
+    @property
+    def source(self) -> Source | None:
+        """What it plays; None before `start` and after `close`."""
+        return self._source
 
     def start(self, source: Source, clock: Clock) -> None:
-        self._source, self._clock = source, clock
-        self._frames = FrameClock(self.rate, clock.now() + self._latency_s)
+        self._source, self._clock, self._first = source, clock, source.position
+        self._frames = FrameClock(self.rate, self.now() - self._first / self.rate)
 
     def read(self) -> Samples:
         """Return the next frame, float32, shape (frame_samples,); silence before `start` and after `close`."""
         out = np.zeros(self.frame_samples, np.float32)
-        if self._source is not None and self._clock is not None:
-            self._frames.observe(self._source.position, self._clock.now() + self._latency_s)
-            self._source.render(out)
-            self._pulled += 1
+        source = self._source  # another thread may close this at any time
+        if source is not None:
+            self.observe()
+            source.render(out)
         return out
 
     def read_pcm16(self) -> bytes:
         """Return the next frame as 16-bit little-endian PCM."""
-        return (np.clip(self.read(), -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+        return as_pcm16(self.read()).astype("<i2", copy=False).tobytes()
 
     async def paced(self) -> AsyncIterator[Samples]:
         """Yield a frame whenever one is due, on absolute deadlines of the event loop, until `close`."""
@@ -58,6 +70,34 @@ class FrameOutput:
             due += self.frame_samples / self.rate
             await asyncio.sleep(max(0.0, due - loop.time()))
 
+    def observe(self, late_s: float = 0.0, *, anew: bool = False) -> None:
+        """Note that what comes next is pulled now, or was due *late_s* ago; *anew*: after silence."""
+        source = self._source
+        if source is None:
+            return
+        at = self.now() - late_s
+        if anew or source.position == self._first:
+            self._frames.origin = at - source.position / self.rate
+        else:
+            self._frames.observe(source.position, at)
+
+    @property
+    def joined(self) -> bool:
+        """Whether it belongs to a batch."""
+        return self._on_close is not None
+
+    def join(self, frames: FrameClock, on_close: Callable[[], None]) -> None:
+        """Let *frames*, which a batch keeps, say when frames are heard; call *on_close* when this is closed."""
+        self._frames, self._on_close = frames, on_close
+
+    def leave(self) -> None:
+        """Go on from what the batch knew, alone."""
+        self._frames, self._on_close = FrameClock(self.rate, self._frames.origin), None
+
+    def now(self) -> float:
+        """Return when what is pulled now is heard, s on the clock; 0 before `start`."""
+        return 0.0 if self._clock is None else self._clock.now() + self.latency_s
+
     def frame_at(self, at: float) -> int:
         self._follow()
         return self._frames.frame_at(at)
@@ -66,17 +106,28 @@ class FrameOutput:
         return self._frames.time_of(frame)
 
     def _follow(self) -> None:
-        """Nobody has pulled for long: what is rendered next is heard now at the earliest."""
-        if self._source is not None and self._clock is not None:
-            now = self._clock.now() + self._latency_s
-            if now - self._frames.time_of(self._source.position) > FrameClock.STALL_S:
-                self._frames.observe(self._source.position, now)
+        """Nobody has pulled yet, or for long: what is rendered next is heard now at the earliest."""
+        source = self._source
+        if source is None:
+            return
+        unpulled = source.position == self._first and not self.joined
+        if unpulled or self.now() - self._frames.time_of(source.position) > self.stall_s:
+            self.observe(anew=True)
 
     def catch_up(self, now: float) -> None:
         """Do nothing: the transport pulls."""
 
     def statistics(self) -> dict[str, float]:
-        return {"frames": self._pulled}
+        source = self._source
+        return {"frames": 0 if source is None else source.position // self.frame_samples}
 
     def close(self) -> None:
         self._source = None
+        on_close = self._on_close
+        if on_close is not None:
+            on_close()
+
+
+def as_pcm16(samples: Samples) -> npt.NDArray[np.int16]:
+    """Return *samples* as 16-bit PCM, clipped and truncated, as the C core does it."""
+    return (np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)

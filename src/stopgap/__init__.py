@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stopgap.engine import (
+        AheadTransport,
         Clock,
         DeviceOutput,
         FileOutput,
         FillerManager,
+        FrameBatch,
         FrameOutput,
         MemoryOutput,
         MonotonicClock,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         Turn,
         TurnRecord,
         VirtualClock,
+        send_ahead,
     )
     from stopgap.fillers import (
         ClipBank,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AheadTransport",
     "ClipBank",
     "Clock",
     "Config",
@@ -45,6 +49,7 @@ __all__ = [
     "DeviceOutput",
     "FileOutput",
     "FillerManager",
+    "FrameBatch",
     "FrameOutput",
     "Kind",
     "MemoryOutput",
@@ -61,6 +66,7 @@ __all__ = [
     "UsageError",
     "VirtualClock",
     "load_config",
+    "send_ahead",
 ]
 
 _FILLERS = {
