@@ -12,6 +12,7 @@ from typing import Annotated
 import stopgap
 import typer
 
+from ._bench import bench_app
 from ._config import config_app
 from ._demo import demo
 from ._devices import devices
@@ -34,6 +35,7 @@ app.command()(doctor)
 app.command()(replay)
 app.add_typer(pack_app)
 app.add_typer(config_app)
+app.add_typer(bench_app)
 
 
 def _show_version(wanted: bool) -> None:
