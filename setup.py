@@ -34,7 +34,7 @@ def compiled(module, folder, sources, headers):
 
 
 def mixer():  # cffi runs this file again, as "__cffi__"
-    sources = ["core.c", "mix.c", "port.c", "schedule.c"]
+    sources = ["clock.c", "core.c", "mix.c", "port.c", "schedule.c"]
     return compiled("stopgap.engine.mixer._native", "engine/mixer/core", sources, ["core.h", "state.h"])
 
 

@@ -1,30 +1,9 @@
 /* A device: PortAudio's callback, what it counts, and where its frames lie on the clock. */
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
-#endif
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "state.h"
-
-#ifdef _WIN32
-#include <windows.h>
-
-int64_t sg_now_ns(void) {
-    LARGE_INTEGER ticks, rate;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&rate);
-    return (int64_t)((double)ticks.QuadPart / (double)rate.QuadPart * 1e9);
-}
-#else
-int64_t sg_now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now); /* through the vDSO: no system call */
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-#endif
 
 static const double LONGEST_LATENCY_S = 1.0; /* beyond it PortAudio's figures are garbage */
 enum { UNDERFLOWED = 4 };                    /* paOutputUnderflow */

@@ -15,10 +15,9 @@ from stopgap.benchmarks._mixing_figures import (
     times_of,
     times_of_written,
 )
-from stopgap.fillers import UsageError
 
 from ._console import new_table
-from ._plot import load_pyplot
+from ._plot import load_pyplot, save_figure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -143,14 +142,7 @@ def plot_mixing(report: MixingReport, path: Path) -> None:
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
     names = [f"{rate / 1000:g} kHz" for rate in COLOURS]
     figure.legend(handles, names, loc="outside upper right", ncol=2, fontsize=8, frameon=False)
-    try:
-        figure.savefig(path, dpi=130)
-    except (OSError, ValueError) as exc:
-        raise UsageError(
-            f"{path} cannot be written ({exc}); give a .png, .svg or .pdf in a folder that exists"
-        ) from exc
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)
 
 
 def _draw(panel: Any, row: Row, place: float) -> None:

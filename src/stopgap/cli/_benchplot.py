@@ -6,9 +6,8 @@ from typing import Any
 
 from stopgap.benchmarks._measure import Spread
 from stopgap.benchmarks._output import HANDED_MARGIN_MS, LATENESS_LIMIT_MS, OutputReport, Row
-from stopgap.fillers import UsageError
 
-from ._plot import load_pyplot
+from ._plot import load_pyplot, save_figure
 
 COLOURS = {"native": "#3aa676", "numpy": "#5b8def", "plain": "#c05cc9", "rtmixer": "#f2b134", "nothing": "#8a8a8a"}
 # (what it is, where it stands, the limit that is drawn)
@@ -46,14 +45,7 @@ def plot_output(report: OutputReport, path: Path) -> None:
         f"{report.server}; ● median  | 99 %  ○ maximum;  ⋯ block (rows 1, 2) and targets (rows 3, 4)",
         fontsize=9, x=0.01, ha="left",
     )  # fmt: skip
-    try:
-        figure.savefig(path, dpi=130)
-    except (OSError, ValueError) as exc:
-        raise UsageError(
-            f"{path} cannot be written ({exc}); give a .png, .svg or .pdf in a folder that exists"
-        ) from exc
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)
 
 
 def _draw(panel: Any, at: int, spread: Spread, colour: str) -> None:

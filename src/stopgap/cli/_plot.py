@@ -62,6 +62,15 @@ def plot_turns(turns: Sequence[ReplayedTurn], titles: Sequence[str], path: Path,
     axes.set_title(f"stopgap demo, policy {policy}", fontsize=9, loc="left", pad=22)
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write *figure* and close it.
+
+    Raises:
+        UsageError: if *path* cannot be written.
+    """
     try:
         figure.savefig(path, dpi=130)
     except (OSError, ValueError) as exc:
@@ -69,4 +78,4 @@ def plot_turns(turns: Sequence[ReplayedTurn], titles: Sequence[str], path: Path,
             f"{path} cannot be written ({exc}); give a .png, .svg or .pdf in a folder that exists"
         ) from exc
     finally:
-        pyplot.close(figure)
+        load_pyplot().close(figure)
