@@ -63,7 +63,8 @@ def _livekit(block_ms: float) -> Make:
 def _entrants() -> list[Entrant]:
     entrants = []
     for work in (VOICES_AND_REPLY, CLIP_UNDER_SPEECH):
-        entrants.append(Entrant(BATCH, work, _own(NativeMixer, work, batched=True), native=True))
+        most = None if work is VOICES_AND_REPLY else FEWER  # beside others: with as many sessions as they have
+        entrants.append(Entrant(BATCH, work, _own(NativeMixer, work, batched=True), native=True, most=most))
         if work is VOICES_AND_REPLY:
             entrants.append(Entrant(PACED, work, None, native=True))
         entrants.append(Entrant(SINGLE, work, _own(NativeMixer, work), native=True, most=FEWER))

@@ -21,6 +21,9 @@ PREFILL_S = 1.2
 """s of reply that a session holds when measuring begins. With `WHOLE_S` on top it still fits into the C core's ring."""
 WHOLE_S = 1.0
 """s of reply that a session gets at a time, where writing it is not what is measured."""
+PCM_PREFILL_S = 0.04
+"""s of speech that a session holds when measuring begins, where it comes a frame at a time, just before it is due: as
+the frameworks' mixers get theirs."""
 ENDLESS = 10**9
 """Frames that no measurement reaches."""
 
@@ -142,7 +145,7 @@ class OwnRig:
         rng, clock = np.random.default_rng(sessions), MonotonicClock()
         self.mixers: list[Mixer] = []
         self.outputs: list[FrameOutput] = []
-        held = np.resize(self._speech, round(PREFILL_S * rate))
+        held = np.resize(self._speech, round((PCM_PREFILL_S if work.pcm else PREFILL_S) * rate))
         for _ in range(sessions):
             mixer, output = make_mixer(rate), FrameOutput(rate, FRAME_MS)
             output.start(mixer, clock)

@@ -14,12 +14,18 @@ from typing import IO
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from stopgap.engine.mixer import ArmedCue, HandoffFrames
 from stopgap.fillers import Clip, ClipBank, Config, CutMark, Kind, Samples
 
 # new examples on every run of a developer's, the same ones in continuous integration: what fails there is the change
-settings.register_profile("stopgap", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.register_profile(
+    "stopgap",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    # how long an example takes to draw says nothing on a busy machine; our fixtures that examples share have no state
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("stopgap")
 
 MakeClip = Callable[..., Clip]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import stopgap
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stopgap import (
     ClipBank,
@@ -204,7 +204,7 @@ frames = st.tuples(
     "makers", [[NativeMixer], [ReferenceMixer], [NativeMixer, ReferenceMixer]], ids=["native", "numpy", "mixed"]
 )
 @given(plan=st.lists(frames, max_size=12))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_batch_is_each_by_itself(makers: list[MakeMixer], plan: list[Any], bank: ClipBank) -> None:
     """Whoever joins, is told things, is closed or leaves: rows, maps and records are those of outputs read singly."""
     if NativeMixer in makers and not native_available:
@@ -470,7 +470,7 @@ ahead_steps = st.lists(
 
 
 @given(plan=ahead_steps, lead=st.sampled_from([40, 130, 400, 1000]))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 def test_sent_ahead_is_what_is_rendered_late(
     make_mixer: MakeMixer, plan: list[Any], lead: int, make_clip: MakeClip, make_cue: MakeCue
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stopgap.engine.mixer import (
     MAX_VOICES,
@@ -197,7 +197,7 @@ def scripted(
 
 
 @given(plan=steps(ALL), blocks=st.lists(st.integers(1, 200), min_size=1, max_size=6), preroll=st.sampled_from([0, 60]))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_any_sequence_of_calls_is_survived(
     plan: list[Step], blocks: list[int], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
@@ -253,7 +253,7 @@ def _available(script: Script, events: list[MixerEvent]) -> list[tuple[int, int]
 
 
 @given(plan=steps(UNINTERRUPTED), preroll=st.sampled_from([0, 60]))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_rendered_is_what_was_scheduled(
     plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
@@ -320,7 +320,7 @@ def _reply_places(script: Script, events: list[MixerEvent]) -> Iterator[tuple[in
 
 
 @given(plan=steps(ALL), preroll=st.sampled_from([0, 60]))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_skipping_tells_the_same_as_rendering(
     plan: list[Step], preroll: int, make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
@@ -342,7 +342,7 @@ def test_skipping_tells_the_same_as_rendering(
 
 
 @given(plan=steps(ALL), blocks=st.lists(st.integers(1, 300), min_size=1, max_size=6))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_block_lengths_do_not_matter(
     plan: list[Step], blocks: list[int], make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
 ) -> None:
@@ -563,6 +563,17 @@ def test_user_who_speaks_again_and_again_hears_no_click(make_mixer: MakeMixer) -
         out, _ = performed(make_mixer(48_000), script)
         assert largest_step(out) <= own + CLICK + 0.5 / 960 * 2
         assert not out[-1000:].any()
+
+
+def test_sheet_that_is_held_twice_comes_later_by_both(
+    make_clip: MakeClip, make_cue: MakeCue, make_mixer: MakeMixer
+) -> None:
+    """Whoever interrupts twice moves what was planned by the sum of both interruptions."""
+    cue = make_cue(make_clip("phrase", 300), 1000)
+    hold, resume = Stop(flush=False), Tell("resume")
+    script: Script = [(Arm([cue]), 400), (hold, 200), (resume, 100), (hold, 350), (resume, 3000)]
+    _, events = performed(make_mixer(1000), script)
+    assert [event.frame for event in events if event.what is Heard.STARTED] == [1550]
 
 
 # Voices and level ---------------------------------------------------------------------------------------------

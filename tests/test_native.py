@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stopgap.engine.mixer import (
     MAX_CUES,
@@ -292,14 +292,14 @@ def drive(pair: Pair, plan: list[Step]) -> None:
 
 
 @given(plan=steps, blocks=blocks, preroll_ms=st.sampled_from([0, 0, 60]))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_engines_agree(plan: list[Step], blocks: list[int], preroll_ms: int, make_clip: MakeClip) -> None:
     """Whatever they are told when, and however time is cut into blocks: same samples, events, tap and queues."""
     drive(Pair(1000, preroll_ms, 1, blocks, make_clip), plan)
 
 
 @given(plan=steps, blocks=blocks, preroll_ms=st.sampled_from([0, 60]))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_engines_agree_at_a_device_s_rate(
     plan: list[Step], blocks: list[int], preroll_ms: int, make_clip: MakeClip
 ) -> None:
@@ -308,7 +308,7 @@ def test_engines_agree_at_a_device_s_rate(
 
 
 @given(seed=st.integers(0, 2**32), preroll_ms=st.sampled_from([0, 0, 60]), rate=st.sampled_from([1000, 1000, 48_000]))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_engines_agree_on_busy_lines(seed: int, preroll_ms: int, rate: int, make_clip: MakeClip) -> None:
     """The same where much sounds at once: several voices under every handoff, stops within fades and fades in stops."""
     random = Random(seed)
@@ -408,7 +408,7 @@ speech = st.lists(
 
 
 @given(plan=speech, block=st.sampled_from([1, 7, 64, 480, 4096]), preroll_ms=st.sampled_from([0, 60, 200]))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_tiny_reply_ring_loses_nothing(plan: list[tuple[str, int, int, int]], block: int, preroll_ms: int) -> None:
     """What the ring has no room for waits in front of it: samples and events are those of a ring that holds all."""
     mixers: list[Mixer] = [

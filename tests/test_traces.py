@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stopgap.benchmarks import BUNDLED, TraceTurn, bundled_trace, read_trace
 from stopgap.benchmarks._trace import TraceNews
@@ -243,7 +243,6 @@ def test_binary_file(tmp_path: Path) -> None:
     assert "zeros.csv" in refusal(tmp_path / "zeros.csv")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.text(st.characters(codec="utf-8"), max_size=40), max_size=4))
 def test_junk_is_refused_in_words(tmp_path: Path, lines: list[str]) -> None:
     """Whatever the rows are, the answer is turns or a `TraceError`."""

@@ -37,6 +37,8 @@ class NativeBatch:
         lib.sg_render_batch_pcm16(self._addresses, len(self.mixers), into, out.shape[1])
 
     def _make_ready(self, frames: int) -> None:
+        if not lib.sg_any_behind(self._addresses, len(self.mixers)):
+            return
         for mixer in self._there:
             if mixer.behind:
                 mixer.make_ready(frames)

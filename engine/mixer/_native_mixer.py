@@ -46,6 +46,7 @@ class NativeMixer:
         self._feeding = threading.RLock()
         self._urgent: deque[Command] = deque()
         self._queue: deque[Command] = deque()
+        self._behind = False
         self._sheets = SheetKeeper()
         self._posted = 0
         self._written = self._placed = 0
@@ -80,7 +81,11 @@ class NativeMixer:
                 case Write(samples, reply):
                     self._written += len(samples)
                     plain = samples.flags.c_contiguous and samples.dtype == np.float32
-                    self._queue.append(command if plain else Write(np.ascontiguousarray(samples, np.float32), reply))
+                    write = command if plain else Write(np.ascontiguousarray(samples, np.float32), reply)
+                    rest = write if self._behind else self._write(write)
+                    if rest is None:
+                        return
+                    self._queue.append(rest)
                 case Stop(flush):
                     # A stop does not wait behind the reply that it stops.
                     if flush:
@@ -102,7 +107,7 @@ class NativeMixer:
             while count := lib.sg_take_events(self._mixer, self._events, len(self._events)):
                 taken += [self._event(self._events[at]) for at in range(count)]
             self._sheets.let_go(obeyed, in_force)
-            if self._urgent or self._queue:
+            if self._behind:
                 self._feed()
         return taken
 
@@ -151,19 +156,19 @@ class NativeMixer:
 
     @property
     def behind(self) -> bool:
-        """Whether something waits for room in the rings."""
-        return bool(self._urgent or self._queue)
+        """Whether something waits for room in the rings; the core is told, so that a batch need not ask each."""
+        return self._behind
 
     def feed(self) -> None:
         """Hand the core what it has room for by now."""
-        if self._urgent or self._queue:
+        if self._behind:
             with self._feeding:
                 self._feed()
 
     def make_ready(self, frames: int) -> int:
         """Before rendering: feed, and return how many of *frames* may pass before that must be done again."""
         self.feed()
-        while (self._urgent or self._queue) and self.told:
+        while self._behind and self.told:
             before = lib.sg_obeyed(self._mixer)
             lib.sg_obey(self._mixer)
             if lib.sg_obeyed(self._mixer) == before:  # the events have no room
@@ -177,13 +182,16 @@ class NativeMixer:
     def _feed(self) -> None:
         while queue := self._urgent or self._queue:
             if self._posted - int(lib.sg_obeyed(self._mixer)) >= lib.SG_COMMANDS:
-                return
-            if not isinstance(queue[0], Write):
-                self._tell(queue.popleft())
-            elif self._write(queue[0]):
-                queue.popleft()
-            else:
-                return
+                break
+            command = queue.popleft()
+            if not isinstance(command, Write):
+                self._tell(command)
+            elif (rest := self._write(command)) is not None:
+                queue.appendleft(rest)
+                break
+        if self._behind != bool(queue):
+            self._behind = bool(queue)
+            lib.sg_set_behind(self._mixer, self._behind)
 
     def _tell(self, command: Command) -> None:
         c = ffi.new("sg_command *")
@@ -198,17 +206,17 @@ class NativeMixer:
                 c.what = lib.SG_FLUSH if flush else lib.SG_HOLD
         self._posted += int(lib.sg_post(self._mixer, c, 1))
 
-    def _write(self, command: Write) -> bool:
-        """Hand over reply audio; return whether all of it found room. What did not waits in its place."""
+    def _write(self, command: Write) -> Write | None:
+        """Hand over reply audio; return what found no room, and is to wait in its place."""
         samples = command.samples
         if len(samples) and self._placed - int(lib.sg_reply_taken(self._mixer)) == self._room:
-            return False
+            return command
         taken = int(lib.sg_write(self._mixer, ffi.from_buffer("float[]", samples), len(samples), command.reply))
+        if taken < 0:  # the command ring is full
+            return command
         self._posted += 1
         self._placed += taken
-        if taken < len(samples):
-            self._queue[0] = Write(samples[taken:], command.reply)
-        return taken == len(samples)
+        return None if taken == len(samples) else Write(samples[taken:], command.reply)
 
     def _event(self, c: Any) -> MixerEvent:
         what = _HEARD[c.what]

@@ -89,6 +89,14 @@ int32_t sg_take_events(sg_mixer *m, sg_event *events, int32_t room) {
 
 void sg_attend(sg_mixer *m, int64_t horizon) { STORE(m->horizon, horizon < 0 ? SG_NEVER : horizon); }
 
+void sg_set_behind(sg_mixer *m, int32_t behind) { STORE(m->behind, behind); }
+
+int32_t sg_any_behind(sg_mixer *const *mixers, int64_t count) {
+    int32_t any = 0;
+    for (int64_t i = 0; i < count; i++) any |= mixers[i] != NULL && LOAD(mixers[i]->behind);
+    return any;
+}
+
 int64_t sg_position(const sg_mixer *m) { return LOAD(m->position); }
 int64_t sg_reply_taken(const sg_mixer *m) { return LOAD(m->reply_taken); }
 int64_t sg_obeyed(const sg_mixer *m) { return LOAD(m->obeyed); }
@@ -146,7 +154,6 @@ static void begin(sg_mixer *m) {
 static int32_t fill(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
     int64_t begin = s->position, end = begin + frames;
     int32_t filler = 0;
-    memset(out, 0, (size_t)frames * sizeof(float));
     while (s->position < end) {
         int64_t stop = sg_next_change(s);
         if (stop <= s->position) stop = s->position + 1;
@@ -187,21 +194,39 @@ void sg_render(sg_mixer *m, float *out, int64_t frames) {
 }
 
 void sg_render_pcm16(sg_mixer *m, int16_t *out, int64_t frames) {
-    float part[1024];
+    float part[512];
     for (int64_t done = 0, run; done < frames; done += run) {
-        run = least(frames - done, 1024);
+        run = least(frames - done, 512);
         sg_render(m, part, run);
-        for (int64_t i = 0; i < run; i++) {
-            float x = part[i] * 32767.0f;
-            x = x < -32767.0f ? -32767.0f : x;
-            x = x > 32767.0f ? 32767.0f : x;
-            out[done + i] = (int16_t)x;
-        }
+        sg_to_pcm16(part, out + done, run);
     }
+}
+
+/* With many mixers none is in the caches when its turn comes: ask for it beforehand, and for what it points to when
+ * that is there. */
+static void fetch_coming(sg_mixer *const *mixers, int64_t count, int64_t at, int64_t frames) {
+    const int64_t line = SG_LINE / (int64_t)sizeof(float);
+    const sg_mixer *m;
+    if (at + 3 < count && (m = mixers[at + 3]) != NULL) {
+        SG_SOON(&m->state);
+        SG_SOON(m->state.voices);
+        SG_SOON(m->state.replies);
+        SG_SOON(&m->state.reply_count);
+        SG_SOON(&m->posted);
+        SG_SOON(&m->obeyed);
+    }
+    if (at + 2 < count && (m = mixers[at + 2]) != NULL) {
+        const sg_state *s = &m->state;
+        for (int64_t i = 0; i < s->voice_count; i++) SG_SOON(s->voices[i].cue);
+        for (int64_t i = 0; s->reply_playing && i < frames; i += line)
+            SG_SOON(m->reply + ((s->reply_read + i) & (m->reply_room - 1)));
+    }
+    if (at + 1 < count && (m = mixers[at + 1]) != NULL) sg_fetch_voices(&m->state, frames);
 }
 
 void sg_render_batch(sg_mixer *const *mixers, int64_t count, float *out, int64_t frames) {
     for (int64_t i = 0; i < count; i++) {
+        fetch_coming(mixers, count, i, frames);
         if (mixers[i] != NULL)
             sg_render(mixers[i], out + i * frames, frames);
         else
@@ -211,6 +236,7 @@ void sg_render_batch(sg_mixer *const *mixers, int64_t count, float *out, int64_t
 
 void sg_render_batch_pcm16(sg_mixer *const *mixers, int64_t count, int16_t *out, int64_t frames) {
     for (int64_t i = 0; i < count; i++) {
+        fetch_coming(mixers, count, i, frames);
         if (mixers[i] != NULL)
             sg_render_pcm16(mixers[i], out + i * frames, frames);
         else

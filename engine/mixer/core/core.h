@@ -103,6 +103,10 @@ int64_t sg_reply_taken(const sg_mixer *mixer);
 int64_t sg_obeyed(const sg_mixer *mixer);
 /* Which command, counted from 0, brought the sheet in force; -1: none yet. */
 int64_t sg_sheet(const sg_mixer *mixer);
+/* Note whether something waits on the producer's side for room in the rings. */
+void sg_set_behind(sg_mixer *mixer, int32_t behind);
+/* Return whether that was noted of any of *count* mixers. */
+int32_t sg_any_behind(sg_mixer *const *mixers, int64_t count);
 /* When the last command was posted. */
 int64_t sg_posted_ns(const sg_mixer *mixer);
 

@@ -13,6 +13,10 @@ static float shaped(float share, bool linear) { return linear ? share : sinf(sha
 
 static float clipped(float share) { return share < 0.0f ? 0.0f : share > 1.0f ? 1.0f : share; }
 
+SG_WIDE static void add_scaled(float *restrict to, const float *restrict from, float gain, int64_t frames) {
+    for (int64_t i = 0; i < frames; i++) to[i] += from[i] * gain;
+}
+
 /* The voice's gain at *position*: its cue's, the fade in, the fade out. */
 static float gain_at(const sg_voice *v, int64_t position) {
     const sg_cue *cue = v->cue;
@@ -50,8 +54,7 @@ static void add_voice(const sg_voice *v, int64_t position, float *out, int64_t f
         const float *from = cue->samples + at;
         float *to = out + done;
         if (steady) {
-            float gain = cue->gain;
-            for (int64_t i = 0; i < run; i++) to[i] += from[i] * gain;
+            add_scaled(to, from, cue->gain, run);
         } else {
             for (int64_t i = 0; i < run; i++) to[i] += from[i] * gain_at(v, here + i);
         }
@@ -61,21 +64,42 @@ static void add_voice(const sg_voice *v, int64_t position, float *out, int64_t f
     }
 }
 
-static void add_reply(const sg_mixer *m, const sg_state *s, float *out, int64_t frames) {
+void sg_fetch_voices(const sg_state *s, int64_t frames) {
+    for (int64_t i = 0; i < s->voice_count; i++) {
+        const sg_cue *cue = s->voices[i].cue;
+        int64_t at = (s->position - s->voices[i].start) % cue->frames, to = least(at + frames, cue->frames);
+        for (; at < to; at += SG_LINE / (int64_t)sizeof(float)) SG_SOON(cue->samples + at);
+    }
+}
+
+/* In pieces: C libraries switch to "rep movsb" from 2 KiB or so, which takes longer for what is in the caches. */
+static void copy(float *to, const float *from, int64_t frames) {
+    for (int64_t i = 0; i < frames; i += 256) memcpy(to + i, from + i, (size_t)least(256, frames - i) * sizeof(float));
+}
+
+/* Begin *out* with the reply, if it sounds; return how many frames of it there are. */
+static int64_t put_reply(const sg_mixer *m, const sg_state *s, float *out, int64_t frames) {
+    if (!s->reply_playing || s->held) return 0;
     int64_t count = least(frames, s->replies[0].queued), since = s->position - s->reply_resumed;
     int64_t at = s->reply_read & (m->reply_room - 1), before_wrap = least(count, m->reply_room - at);
-    memcpy(out, m->reply + at, (size_t)before_wrap * sizeof(float));
-    memcpy(out + before_wrap, m->reply, (size_t)(count - before_wrap) * sizeof(float));
+    copy(out, m->reply + at, before_wrap);
+    copy(out + before_wrap, m->reply, count - before_wrap);
     if (since < s->stop_fade)
         for (int64_t i = 0; i < count; i++) out[i] *= clipped((float)(since + i) / (float)s->stop_fade);
+    return count;
+}
+
+/* Mostly nothing is too loud, and that is seen many samples at a time. */
+SG_WIDE static bool any_louder(const float *samples, float than, int64_t frames) {
+    int any = 0;
+    for (int64_t i = 0; i < frames; i++) any |= fabsf(samples[i]) > than;
+    return any;
 }
 
 /* y = knee + room u / (1 + u), u = (|x| - knee) / room: see _limiter.py. */
 static void limit(float *out, int64_t frames) {
     const float room = 1.0f - KNEE;
-    int any = 0; /* mostly nothing is loud, and this loop is four samples at a time */
-    for (int64_t i = 0; i < frames; i++) any |= fabsf(out[i]) > KNEE;
-    if (!any) return;
+    if (!any_louder(out, KNEE, frames)) return;
     for (int64_t i = 0; i < frames; i++) {
         float loud = fabsf(out[i]);
         if (loud <= KNEE) continue;
@@ -84,9 +108,21 @@ static void limit(float *out, int64_t frames) {
     }
 }
 
+SG_WIDE static void scale_to_pcm16(const float *samples, int16_t *out, int64_t frames) {
+    for (int64_t i = 0; i < frames; i++) out[i] = (int16_t)(samples[i] * 32767.0f);
+}
+
+void sg_to_pcm16(float *samples, int16_t *out, int64_t frames) {
+    if (any_louder(samples, 1.0f, frames)) /* the reply alone is not limited */
+        for (int64_t i = 0; i < frames; i++)
+            samples[i] = samples[i] < -1.0f ? -1.0f : samples[i] > 1.0f ? 1.0f : samples[i];
+    scale_to_pcm16(samples, out, frames);
+}
+
 void sg_mix(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
     int64_t tail = s->tail_start + s->tail_frames - s->position;
-    if (s->reply_playing && !s->held) add_reply(m, s, out, frames);
+    int64_t begun = put_reply(m, s, out, frames);
+    memset(out + begun, 0, (size_t)(frames - begun) * sizeof(float));
     for (int64_t i = 0; i < s->voice_count; i++) add_voice(&s->voices[i], s->position, out, frames);
     if (tail > 0) {
         const float *from = m->tail + (s->position - s->tail_start);

@@ -10,6 +10,21 @@
 #define SG_LONG_AGO (-((int64_t)1 << 60))
 #define SG_LINE 64 /* bytes of a cache line: kept between what one side writes and what the other does */
 
+/* Loops over samples, also compiled for wider registers and chosen when the module is loaded. Not where the loader
+ * cannot choose, nor under the sanitizers, which are not up yet by then. The results are the same. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define SG_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define SG_WIDE
+#endif
+
+#ifdef __GNUC__
+#define SG_SOON(address) __builtin_prefetch(address)
+#else
+#define SG_SOON(address) ((void)(address))
+#endif
+
 typedef struct {
     const sg_cue *cue;
     int64_t start;
@@ -90,6 +105,7 @@ struct sg_mixer {
     _Atomic int64_t events_taken;
     int64_t reply_posted;
     _Atomic(sg_tap *) tap;
+    _Atomic int32_t behind;
     char line_1[SG_LINE];
     /* written by the consumer */
     _Atomic int64_t obeyed;
@@ -125,5 +141,9 @@ bool sg_room_for_start(const sg_state *s);
 /* mix.c: what that sounds like. */
 void sg_mix(const sg_mixer *m, sg_state *s, float *out, int64_t frames);
 void sg_keep_tail(sg_mixer *m);
+/* Convert, and clip *samples* where they are. */
+void sg_to_pcm16(float *samples, int16_t *out, int64_t frames);
+/* Ask for the samples of the next frames to be in the caches soon. */
+void sg_fetch_voices(const sg_state *s, int64_t frames);
 
 #endif
