@@ -4,7 +4,7 @@ import itertools
 import logging
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,8 @@ from .prediction import LatencyPredictor
 
 logger = logging.getLogger("stopgap")
 
+PolicyMaker = Callable[[Config, LatencyPredictor], Policy]
+
 
 class FillerManager:
     """Holds what all conversations of a process share: configuration, clips, predictor, clock, service thread.
@@ -31,6 +33,7 @@ class FillerManager:
             clock is moved, and everything is done within the calls.
         bank: Ready clips; None: the configuration's packs are loaded.
         predictor: A predictor that has learned already; None: a new one.
+        make_policy: Makes what decides, given the configuration and the predictor; None: the configuration's mode.
 
     Raises:
         ConfigError: if the configuration names a phrase that no clip has.
@@ -44,6 +47,7 @@ class FillerManager:
         clock: Clock | None = None,
         bank: ClipBank | None = None,
         predictor: LatencyPredictor | None = None,
+        make_policy: PolicyMaker | None = None,
     ) -> None:
         config = config if config is not None else Config()
         bank = bank if bank is not None else ClipBank(config.packs)
@@ -55,7 +59,7 @@ class FillerManager:
             clock=clock,
             bank=bank,
             predictor=predictor,
-            policy=_policy(config, predictor),
+            policy=(make_policy or policy_of_mode)(config, predictor),
             work=InlineWork() if isinstance(clock, VirtualClock) else ServiceThread(),
             fallback=Ladder(config),
         )
@@ -173,7 +177,8 @@ class FillerManager:
         return SilentOutput(self._engine.config.output.rate)
 
 
-def _policy(config: Config, predictor: LatencyPredictor) -> Policy:
+def policy_of_mode(config: Config, predictor: LatencyPredictor) -> Policy:
+    """Return the policy that the configuration's mode names."""
     if config.mode == "none":
         return NoFillers()
     return Ladder(config) if config.mode == "ladder" else Planner(config, predictor)
