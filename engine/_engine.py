@@ -1,12 +1,14 @@
 """What all sessions of a manager share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..fillers import Clip, ClipBank, Config
 from ._clock import Clock
 from ._work import Work
-from .planning import Ladder, Policy, playable_clips
+from .planning import Ladder, Mixture, playable_clips
 from .prediction import LatencyPredictor
+from .turns import TurnRecord
 
 
 @dataclass(slots=True)
@@ -17,10 +19,14 @@ class Engine:
     clock: Clock
     bank: ClipBank
     predictor: LatencyPredictor
-    policy: Policy
+    mixture: Mixture
     work: Work
     fallback: Ladder
     """Armed at once where the policy's plan is not ready."""
+    learns: bool = True
+    """Whether turns teach the predictor."""
+    judge: Callable[[TurnRecord, int, str | None], None] | None = None
+    """Given a turn that is over, its rate in Hz and its voice, finds out how the mixture's policies compare."""
     counters: dict[str, int] = field(default_factory=dict)
     _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
 

@@ -33,8 +33,17 @@ class Owner(Protocol):
         """Whether it is still open."""
         ...
 
+    @property
+    def plans_on_at(self) -> float:
+        """When to call `plan_on`; infinite: never."""
+        ...
+
     def plan(self, first: bool = False) -> None:
         """Arm the cue sheet for what is known now."""
+        ...
+
+    def plan_on(self, at: float) -> None:
+        """Go on planning where the armed sheet ends, as of *at*."""
         ...
 
     def line_free(self, at: float) -> None:
@@ -101,17 +110,31 @@ class Line:
     def sync(self) -> float:
         """Bring the output and the turns up to now, and return it. Trouble with the output stays here."""
         now = self._engine.clock.now()
-        if not self.closed:
-            try:
-                self.output.catch_up(now)
-            except Exception:
-                self._engine.count("output_errors")
-                if not self._broken:
-                    self._broken = True
-                    logger.exception("the output fails; turns go on")
-            for event in self.mixer.take_events():
-                self._on_event(event)
+        while (due := self._plans_on_at()) <= now:
+            at = due if self._engine.work.inline else now
+            self._catch_up(at)
+            if self.newest is not None and self._plans_on_at() == due:
+                self.newest.plan_on(at)
+        self._catch_up(now)
         return now
+
+    def _plans_on_at(self) -> float:
+        if self.closed or self.held_since is not None or self.newest is None:
+            return math.inf
+        return self.newest.plans_on_at
+
+    def _catch_up(self, to: float) -> None:
+        if self.closed:
+            return
+        try:
+            self.output.catch_up(to)
+        except Exception:
+            self._engine.count("output_errors")
+            if not self._broken:
+                self._broken = True
+                logger.exception("the output fails; turns go on")
+        for event in self.mixer.take_events():
+            self._on_event(event)
 
     def post(self, command: Command) -> None:
         if not self.closed:

@@ -12,11 +12,12 @@ from typing import Any, Self
 from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
+from ._rehearsal import Rehearsal
 from ._session import Session
 from ._work import InlineWork, ServiceThread
 from .mixer import native_available
 from .outputs import DeviceOutput, FileOutput, Output, SilentOutput
-from .planning import Ladder, NoFillers, Planner, Policy
+from .planning import Ladder, Mixture, NoFillers, Planner, Policy
 from .prediction import LatencyPredictor
 
 logger = logging.getLogger("stopgap")
@@ -54,15 +55,18 @@ class FillerManager:
         _check_phrases(config, bank)
         clock = clock if clock is not None else MonotonicClock()
         predictor = predictor if predictor is not None else LatencyPredictor(config)
+        policies = (make_policy(config, predictor),) if make_policy is not None else policies_of_mode(config, predictor)
         self._engine = Engine(
             config=config,
             clock=clock,
             bank=bank,
             predictor=predictor,
-            policy=(make_policy or policy_of_mode)(config, predictor),
+            mixture=Mixture(policies, random.Random(config.seed)),
             work=InlineWork() if isinstance(clock, VirtualClock) else ServiceThread(),
             fallback=Ladder(config),
         )
+        if len(policies) > 1:
+            self._engine.judge = Rehearsal(self._engine, random.Random(config.seed)).judge
         self._ids = itertools.count(1)
         self._sessions: list[Session] = []
         self._warned = False
@@ -177,11 +181,12 @@ class FillerManager:
         return SilentOutput(self._engine.config.output.rate)
 
 
-def policy_of_mode(config: Config, predictor: LatencyPredictor) -> Policy:
-    """Return the policy that the configuration's mode names."""
+def policies_of_mode(config: Config, predictor: LatencyPredictor) -> tuple[Policy, ...]:
+    """Return what the configuration's mode chooses from: planning has the ladder beside it, lest predictions lie."""
     if config.mode == "none":
-        return NoFillers()
-    return Ladder(config) if config.mode == "ladder" else Planner(config, predictor)
+        return (NoFillers(),)
+    ladder = Ladder(config)
+    return (ladder,) if config.mode == "ladder" else (Planner(config, predictor), ladder)
 
 
 def _check_phrases(config: Config, bank: ClipBank) -> None:

@@ -7,7 +7,7 @@ from ._engine import Engine
 from ._line import Line, Owner
 from ._sounds import TurnSounds
 from .mixer import Tell
-from .planning import PlannedCue, Situation, cast
+from .planning import Sheet, Situation, cast
 from .turns import TurnState
 
 LIKELY = 0.5
@@ -45,25 +45,39 @@ class Prompter:
         self._sounds = sounds
         self._language = language
         self._voice = voice
+        self.policy = engine.mixture.choose()
+        """What decides in this turn."""
         self._held_s = 0.0
         self._resumed_at = -math.inf
         self._plans = 0
+        self.again_at = math.inf
+        """s on the clock: when to call `plan_on`, if nothing has happened by then."""
 
     def plan(self, first: bool = False) -> None:
         """Arm the cue sheet for what is known now. Never waits for planning (unless work is done inline)."""
+        self._plan(self._engine.clock.now(), first=first)
+
+    def plan_on(self, at: float) -> None:
+        """The wait outlasts the sheet: go on planning, as of *at*."""
+        self._plan(at, on=True)
+
+    def _plan(self, now: float, *, first: bool = False, on: bool = False) -> None:
+        self.again_at = math.inf
         if not self._state.open:
             return
-        origin = max(self._engine.clock.now(), self._state.wait.began_at)
+        origin = max(now, self._state.wait.began_at)
         situation = self._situation(origin, first)
         self._plans += 1
         number = self._plans
-        work, policy = self._engine.work, self._engine.policy
+        work, policy = self._engine.work, self.policy
         if work.inline:
             self._arm(policy.plan(situation), situation, origin)
             return
         ready = policy.ready(situation)
-        sheet = self._engine.fallback.plan(situation) if ready is None else ready.cues
-        self._arm(sheet, situation, origin)
+        if ready is not None:
+            self._arm(ready, situation, origin)
+        elif not on:  # what is armed looks a little beyond `again_at`
+            self._arm(self._engine.fallback.plan(situation), situation, origin)
         if ready is None or ready.stale:
             work.submit(lambda: self._plan_again(situation, number))
 
@@ -77,18 +91,19 @@ class Prompter:
         """Plan off the caller's path, and arm the result if nothing has changed meanwhile."""
         if self._plans != number:
             return
-        self._engine.policy.plan(situation)
+        self.policy.plan(situation)
         with self._line.lock:
             now = self._line.sync()
             if self._plans == number and self._state.open and self._line.held_since is None:
                 origin = max(now, self._state.wait.began_at)
                 situation = self._situation(origin, False)
-                ready = self._engine.policy.ready(situation)
+                ready = self.policy.ready(situation)
                 if ready is not None:
-                    self._arm(ready.cues, situation, origin)
+                    self._arm(ready, situation, origin)
 
-    def _arm(self, sheet: tuple[PlannedCue, ...], situation: Situation, origin: float) -> None:
-        cues = cast(sheet, situation, self._line.selector, self._engine.config)
+    def _arm(self, sheet: Sheet, situation: Situation, origin: float) -> None:
+        self.again_at = origin + sheet.again_s
+        cues = cast(sheet.cues, situation, self._line.selector, self._engine.config)
         self._sounds.arm(self._line.arm(self._turn, cues, origin, origin + situation.horizon_s))
 
     def make_way(self) -> None:

@@ -51,6 +51,7 @@ class Turn:
         self._session = session
         self._engine = engine
         self._language = language
+        self._voice = voice
         self._began_at = began_at
         self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
         self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
@@ -204,6 +205,15 @@ class Turn:
             self._line.sync()
             return self._record()
 
+    @property
+    def plans_on_at(self) -> float:
+        """When to call `plan_on`, if nothing has happened by then; infinite: never."""
+        return self._prompter.again_at
+
+    def plan_on(self, at: float) -> None:
+        """The wait outlasts what is armed: go on planning, as of *at*."""
+        self._prompter.plan_on(at)
+
     # What the line tells -------------------------------------------------------------------------------------
 
     def plan(self, first: bool = False) -> None:
@@ -261,13 +271,20 @@ class Turn:
         if outcome != "retracted":
             self._lessons = state.lessons(cut_off_at)
             if not self._tentative:
+                self._judge()
                 self._learn()
         self._line.sync()
+
+    def _judge(self) -> None:
+        """Have the mixture of policies learn from the turn, before the predictor does."""
+        judge, record = self._engine.judge, self._record()
+        if judge is not None:
+            self._engine.work.submit(lambda: judge(record, self._line.rate, self._voice))
 
     def _learn(self) -> None:
         """Hand over what the turn taught, and have the next turn's first prediction ready."""
         lessons, self._lessons = self._lessons, []
-        if not lessons:
+        if not lessons or not self._engine.learns:
             return
         predictor = self._engine.predictor
 
@@ -296,7 +313,7 @@ class Turn:
             began_s=self._began_at - zero,
             ended_s=since(self._ended_at),
             cancel_reason=self._cancel_reason,
-            policy=self._engine.policy.name,
+            policy=self._prompter.policy.name,
             prediction=PredictionRecord(*(self._predicted.quantile(share) for share in (0.5, 0.8, 0.95))),
             milestones=tuple(MilestoneRecord(n.name, n.at - zero, n.tool) for w in state.waits for n in w.news),
             waits=tuple(

@@ -79,7 +79,7 @@ class Handoff(Section):
 
 _QUICK = Handoff(min_play_ms=200, fade_ms=40)
 _FINISH = Handoff(max_finish_ms=600, fade_ms=60)
-_BED = Handoff(fade_ms=20, fade_in_ms=80)
+_BED = Handoff(fade_ms=20, gap_ms=-20, fade_in_ms=80)  # its fade lies under the reply and holds nothing back
 
 
 class Handoffs(Section):

@@ -122,11 +122,11 @@ def test_hesitation_yields_after_200_ms(make_clip: MakeClip, make_cue: MakeCue) 
 
 
 def test_beds_fade_at_once_by_default(make_clip: MakeClip, make_cue: MakeCue) -> None:
-    """A bed alone fades over 20 ms, uncut, and is gone when the reply starts."""
+    """A bed alone fades over 20 ms, uncut, beneath a reply that it does not hold back."""
     cue = make_cue(make_clip("ambience", 300), 1000)
     events = handed_over([cue], 5000)
     assert end_of(cue, events) == (5020, False)
-    assert reply_start(events) == 5020
+    assert reply_start(events) == 5000
 
 
 def test_bed_goes_on_beneath_the_words(make_clip: MakeClip, make_cue: MakeCue) -> None:

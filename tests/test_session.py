@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import stopgap
 from stopgap import ClipBank, FillerManager, Kind, MemoryOutput, Session, SilentOutput, UsageError, VirtualClock
+from stopgap.engine.prediction import Context, Lesson
 
 RATE = 24_000
 
@@ -507,15 +508,15 @@ def test_a_sheet_made_in_ignorance_of_a_start_is_refused(bank: ClipBank) -> None
                 output.read()
 
         pull(0.68)
-        real_plan = manager._engine.policy.plan
+        real_plan = manager._engine.mixture.policies[0].plan
 
         def slow_plan(situation: Any) -> Any:
             pull(0.06)  # the output goes on while the plan is made
             return real_plan(situation)
 
-        manager._engine.policy.plan = slow_plan  # type: ignore[method-assign]
+        manager._engine.mixture.policies[0].plan = slow_plan  # type: ignore[method-assign]
         turn.milestone("llm_started")
-        manager._engine.policy.plan = real_plan  # type: ignore[method-assign]
+        manager._engine.mixture.policies[0].plan = real_plan  # type: ignore[method-assign]
         pull(4.0)
         sounds = turn.record.sounds
     assert [sound.kind for sound in sounds] == [Kind.HESITATION, Kind.PHRASE]
@@ -618,3 +619,21 @@ def stopgap_context(agent: str) -> Any:
     from stopgap.engine.prediction import Context
 
     return Context(agent=agent)
+
+
+def test_a_wait_that_outlasts_the_sheet_is_planned_on(bank: ClipBank) -> None:
+    """Whoever waits far longer than anyone before is still spoken to, however seldom the application looks."""
+    config = stopgap.load_config({"seed": 1, "limits": {"per_turn": "unlimited", "per_minute": "unlimited"}})
+    heard = []
+    for step in (0.01, 0.5, 45.0):
+        clock = VirtualClock()
+        with FillerManager(config, clock=clock, bank=bank) as manager:
+            manager.predictor.learn([Lesson("speech_ended", Context("a"), 1.2, True)] * 60)
+            turn = manager.session(SilentOutput()).begin(agent="a")
+            while clock.now() < 45.0 - 1e-6:
+                clock.advance(step)
+                sounds = turn.record.sounds
+        heard.append([(sound.clip, round(sound.start_s, 3)) for sound in sounds])
+    starts = [start for clip, start in heard[0] if clip != "typing"]
+    assert sum(start > 31.0 for start in starts) >= 2
+    assert heard[0] == heard[1] == heard[2]

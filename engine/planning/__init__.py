@@ -5,8 +5,9 @@ from ._classes import GRID_S, ClipClass, clip_classes
 from ._costs import Sound, TurnCost, silence_cost, silent_gaps, spoken_cost, turn_cost
 from ._induction import Induction, Start, Step
 from ._ladder import Ladder, NoFillers
+from ._mixture import Mixture, regret_bound
 from ._planner import Planner
-from ._situation import PlannedCue, Policy, Ready, Situation
+from ._situation import PlannedCue, Policy, Sheet, Situation
 
 __all__ = [
     "GRID_S",
@@ -14,11 +15,12 @@ __all__ = [
     "ClipClass",
     "Induction",
     "Ladder",
+    "Mixture",
     "NoFillers",
     "PlannedCue",
     "Planner",
     "Policy",
-    "Ready",
+    "Sheet",
     "Situation",
     "Sound",
     "Start",
@@ -27,6 +29,7 @@ __all__ = [
     "cast",
     "clip_classes",
     "playable_clips",
+    "regret_bound",
     "silence_cost",
     "silent_gaps",
     "spoken_cost",

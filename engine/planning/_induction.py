@@ -1,7 +1,7 @@
 """Backward induction over start times: the arithmetic behind the planner."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from ._classes import GRID_S, ClipClass
 from ._costs import Floats, silence_cost
 
 LONGEST_S = 30.0
-"""s. How far ahead is planned."""
+"""s. How far ahead is planned at most."""
 NEGLIGIBLE = 1e-6
 """Planning ends where the wait lasts longer with less than this probability."""
 BED_DELAYS = (0, 6, 12, 20)
@@ -80,6 +80,7 @@ class Induction:
         first_start: Grid step before which nothing starts.
         bed: Whether there is a bed to play.
         progress_said: Whether a progress line was said: no phrase comes after it.
+        horizon_s: s that are planned at most; what a wait costs beyond them is left out.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Induction:
         first_start: int = 0,
         bed: bool = True,
         progress_said: bool = False,
+        horizon_s: float = LONGEST_S,
     ) -> None:
         self._costs = config.costs
         self._classes = classes
@@ -104,8 +106,10 @@ class Induction:
         self._first, self._last = first_start, last_start
         gap_s = min(config.limits.min_gap_ms / 1000.0, LONGEST_S)
         self._min_gap = math.ceil(gap_s / GRID_S - 1e-9)
-        self._bed_fade_s = config.handoff.ambience.fade_ms / 1000.0
-        steps = math.ceil(min(max(wait.quantile(1.0 - NEGLIGIBLE), 1.0), LONGEST_S) / GRID_S)
+        bed_rule, costs = config.handoff.ambience, config.costs
+        delay_ms = max(0.0, bed_rule.fade_ms + bed_rule.gap_ms)
+        self._bed_end = (costs.reply_delay * delay_ms + costs.bed_per_s * bed_rule.fade_ms) / 1000.0
+        steps = math.ceil(min(max(wait.quantile(1.0 - NEGLIGIBLE), 1.0), horizon_s, LONGEST_S) / GRID_S)
         self._steps = steps
         alive = wait.survival(np.arange(steps + 1, dtype=np.float64) * GRID_S)
         self._alive = alive
@@ -120,11 +124,8 @@ class Induction:
             flag: np.concatenate([[0.0], np.cumsum(self._mean_alive * self._linear_rate(flag))])
             for flag in (False, True)
         }
-        self._gap = {False: self._gap_costs(None), True: self._gap_costs(0)}
-        self._gap_then_bed = {delay: self._gap_costs(delay) for delay in BED_DELAYS} if bed else {}
         self._begin: dict[tuple[int, bool], tuple[Floats, np.ndarray]] = {}
         self._solve()
-        del self._gap, self._gap_then_bed  # large, and of no more use
 
     def sheet(self, start: Start) -> Iterator[Step]:
         """Yield the decisions from *start* on, in order of time."""
@@ -177,11 +178,13 @@ class Induction:
         bend = self._costs.silence_free_s + self._costs.silence_slope / 2.0
         return min(self._steps, math.ceil(bend / max(pace, 1e-9) / GRID_S)) if pace > 0.0 else 1
 
-    def _gap_costs(self, bed_from: int | None) -> Floats:
-        """Return C(t, t + m) for every t, shape (steps + 1, window + 1)."""
+    def _gap_costs(self, beds_from: Sequence[int | None]) -> Floats:
+        """Return C(t, t + m) for every bed's start and every t, shape (len(beds_from), steps + 1, window + 1)."""
         windows = sliding_window_view(self._padded_alive, self._window)[: self._steps + 1]
-        spent = np.cumsum(windows * self._rates(bed_from), axis=1)
-        return np.concatenate([np.zeros((self._steps + 1, 1)), spent], axis=1)
+        rates = np.array([self._rates(bed_from) for bed_from in beds_from])
+        costs = np.zeros((len(beds_from), self._steps + 1, self._window + 1))
+        np.cumsum(windows * rates[:, np.newaxis], axis=2, out=costs[:, :, 1:])
+        return costs
 
     def _row(self, at: int, bed_from: int | None, silent_s: float) -> Floats:
         alive = self._padded_alive[at : at + self._window]
@@ -189,60 +192,71 @@ class Induction:
 
     def _bed_start(self, at: int | NDArray[np.int64]) -> Floats:
         """Return the expected cost of a bed's start: its own, and its fade when the reply comes."""
-        return np.asarray((self._costs.bed + self._costs.reply_delay * self._bed_fade_s) * self._alive[at])
+        return np.asarray((self._costs.bed + self._bed_end) * self._alive[at])
 
     # The induction ----------------------------------------------------------------------------------------------
 
     def _solve(self) -> None:
         """Fill ``self._begin``: for each number said and bed, B over the steps and the class that reaches it."""
-        longest = max((c.steps for c in self._classes), default=0)
-        length = self._steps + 1
-        never = np.full(length, np.inf)
-        ending = np.concatenate([-np.diff(self._alive), np.zeros(longest + 1)])
-        during = [np.correlate(ending, c.handoff, mode="valid")[:length] for c in self._classes]
+        steps = np.arange(self._steps + 1)
+        play, lengths = self._play_costs(), np.array([c.steps for c in self._classes], np.int64)
+        spoken = np.array([self._costs.spoken(c.kind) for c in self._classes])
+        then = np.minimum(steps + lengths[:, np.newaxis], self._steps)  # beyond the last step nothing costs any more
         after: dict[bool, Floats] = {}
+        silent, beds = self._gap_costs([None]), self._gap_costs([0, *(BED_DELAYS if self._may_bed else ())])
         for place in range(self._most, -1, -1):
-            begin: dict[bool, Floats] = {}
+            fit = [n for n, c in enumerate(self._classes) if place < self._most and self._may_follow(c.kind, place)]
             for bed in (False, True):
-                best, which = never.copy(), np.zeros(length, int)
-                if place < self._most:
-                    for number, chosen in enumerate(self._classes):
-                        if not self._may_follow(chosen.kind, place):
-                            continue
-                        cost = self._costs.spoken(chosen.kind) + self._costs.repeat * (place + self._excess)
-                        total = cost * self._alive + during[number]
-                        if bed:
-                            total = total + self._costs.bed_per_s * GRID_S * chosen.steps * self._alive
-                        total[: max(0, length - chosen.steps)] += after[bed][chosen.steps :]
-                        better = total < best
-                        best[better], which[better] = total[better], number
+                best, which = np.full(len(steps), np.inf), np.zeros(len(steps), np.int64)
+                if fit:
+                    own = spoken[fit] + self._costs.repeat * (place + self._excess)
+                    totals = own[:, np.newaxis] * self._alive + play[bed][fit] + after[bed][then[fit]]
+                    least = totals.argmin(axis=0)
+                    best, which = totals[least, steps], np.array(fit)[least]
                     best[: self._first] = np.inf
                     best[self._last + 1 :] = np.inf
-                begin[bed] = best
                 self._begin[place, bed] = (best, which)
-            after = self._gaps_after(begin)
+            after = self._gaps_after(place, silent, beds)
 
-    def _gaps_after(self, begin: dict[bool, Floats]) -> dict[bool, Floats]:
-        """Return W over the steps: the least cost from a gap that opens after a spoken sound."""
-        with_bed = self._least(self._gap[True], begin[True], True)
-        silent = self._least(self._gap[False], begin[False], False)
+    def _play_costs(self) -> dict[bool, Floats]:
+        """Return what a clip of each class costs that starts at each step: the reply's handoff, and a bed beneath that
+        sounds as long as one still waits. Shape (classes, steps + 1), without and with a bed."""
+        length, longest = self._steps + 1, max((c.steps for c in self._classes), default=0)
+        ending = np.concatenate([-np.diff(self._alive), np.zeros(longest + 1)])
+        sounded = np.concatenate([[0.0], np.cumsum(self._mean_alive)]) * self._costs.bed_per_s * GRID_S
+        padded = np.concatenate([sounded, np.full(longest, sounded[-1])])
+        handoff, beneath = np.zeros((len(self._classes), length)), np.zeros((len(self._classes), length))
+        for number, c in enumerate(self._classes):
+            handoff[number] = np.correlate(ending, c.handoff, mode="valid")[:length]
+            beneath[number] = padded[c.steps : c.steps + length] - sounded
+        return {False: handoff, True: handoff + beneath}
+
+    def _gaps_after(self, place: int, silent: Floats, beds: Floats) -> dict[bool, Floats]:
+        """Return W over the steps, without and with a bed: the least cost from a gap that opens after *place* spoken
+        sounds. *silent* and *beds*: C without a bed, and with one that began before or begins after `BED_DELAYS`."""
+        with_bed = self._least(beds, self._begin[place, True][0], True, (0, *BED_DELAYS))
+        least = self._least(silent, self._begin[place, False][0], False, (0,))[0]
         steps = np.arange(self._steps + 1)
-        for delay, gap in self._gap_then_bed.items():
-            total = self._least(gap, begin[True], True, first=max(delay, self._min_gap))
-            total += self._bed_start(np.minimum(steps + delay, self._steps))
-            allowed = (steps + delay <= min(self._last, self._steps)) & (steps + delay >= self._first)
-            silent = np.where(allowed, np.minimum(silent, total), silent)
-        return {False: silent, True: with_bed}
+        for delay, total in zip(BED_DELAYS, with_bed[1:], strict=False):
+            starts = steps + delay
+            allowed = (starts <= min(self._last, self._steps)) & (starts >= self._first)
+            total = total + self._bed_start(np.minimum(starts, self._steps))
+            least = np.where(allowed, np.minimum(least, total), least)
+        return {False: least, True: with_bed[0]}
 
-    def _least(self, gap: Floats, begin: Floats, bed: bool, first: int | None = None) -> Floats:
-        """Return min over s of gap + begin, for every opening step; never beginning again is one choice."""
-        first = self._min_gap if first is None else first
+    def _least(self, gaps: Floats, begin: Floats, bed: bool, delays: Sequence[int]) -> Floats:
+        """Return min over s of gap + begin, for each of *gaps* and every opening step, shape (gaps, steps + 1). Never
+        beginning again is one choice; *delays*: grid steps from each gap's opening before which nothing begins."""
         far = self._suffix(begin, bed)[0]
-        padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
-        near = sliding_window_view(padded, self._window)[:, first:] + gap[:, first : self._window]
         late = np.concatenate([far, np.zeros(self._window)])[self._window : self._window + self._steps + 1]
-        total: Floats = gap[:, self._window] + late
-        return np.minimum(total, near.min(axis=1)) if near.shape[1] else total
+        padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
+        starts = sliding_window_view(padded, self._window)
+        least = gaps[:, :, self._window] + late
+        for gap, total, delay in zip(gaps, least, delays, strict=False):
+            first = max(delay, self._min_gap)
+            if first < self._window:
+                np.minimum(total, (gap[:, first : self._window] + starts[:, first:]).min(axis=1), out=total)
+        return least
 
     def _suffix(self, begin: Floats, bed: bool) -> tuple[Floats, Floats]:
         """Return for every step i the least cost of beginning at s >= i after a long gap, and G + B itself."""

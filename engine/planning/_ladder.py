@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...fillers import Config, Kind, LadderStep
-from ._situation import PlannedCue, Ready, Situation
+from ._situation import PlannedCue, Sheet, Situation
 
 
 class NoFillers:
@@ -12,11 +12,11 @@ class NoFillers:
 
     name = "none"
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
-        return ()
+    def plan(self, situation: Situation) -> Sheet:
+        return Sheet()
 
-    def ready(self, situation: Situation) -> Ready:
-        return Ready((), stale=False)
+    def ready(self, situation: Situation) -> Sheet:
+        return Sheet()
 
 
 class Ladder:
@@ -31,16 +31,16 @@ class Ladder:
     def __init__(self, config: Config) -> None:
         self._steps = config.ladder
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+    def plan(self, situation: Situation) -> Sheet:
         after, tool_age = situation.override.after_s, situation.tool_age_s
         earliest = -math.inf if after is None else after - (situation.wait_age_s if tool_age is None else tool_age)
         cues = sorted((c for c in self._due(situation) if c.start_s >= earliest - 1e-9), key=lambda cue: cue.start_s)
         late = [cue for cue in cues if cue.start_s < -1e-9]
         ahead = [cue for cue in cues if cue.start_s >= -1e-9]
-        return tuple([*late[-1:], *ahead] if situation.first else ahead)
+        return Sheet(tuple([*late[-1:], *ahead] if situation.first else ahead))
 
-    def ready(self, situation: Situation) -> Ready:
-        return Ready(self.plan(situation), stale=False)
+    def ready(self, situation: Situation) -> Sheet:
+        return self.plan(situation)
 
     def _due(self, situation: Situation) -> Iterator[PlannedCue]:
         override = situation.override

@@ -7,9 +7,9 @@ from ...fillers import Clip, Config, Kind
 from ..prediction import LatencyPredictor
 from ._classes import GRID_S, ClipClass, clip_classes
 from ._induction import LONGEST_S, Induction, Start, Step
-from ._situation import PlannedCue, Ready, Situation
+from ._situation import PlannedCue, Sheet, Situation
 
-REFRESH_SHARE = 0.12
+REFRESH_SHARE = 0.25
 REFRESH_WAITS = 40
 """A plan is made anew when its table grew by this share, at the latest after this many waits."""
 MOST_PLACES = 8
@@ -20,12 +20,18 @@ MOST_SHEETS = 256
 """Sheets kept of one solution."""
 COARSE_STEPS = 20
 """Grid steps to which a near ``max_wait_s`` is rounded down, so that waits of slightly different age share a plan."""
+RARE = 0.01
+"""A wait that outlasts all but this share of its kind is planned again from there, knowing that it did."""
+BEYOND_S = 1.5
+"""s that are planned beyond that, so that what is planned last has consequences: by then a gap's cost is linear."""
 
 
 @dataclass(slots=True)
 class _Cached:
     seen: tuple[int, ...]
     induction: Induction
+    again: int
+    """Grid steps after which to plan again."""
     sheets: dict[Start, tuple[Step, ...]] = field(default_factory=dict)
 
     def sheet(self, start: Start) -> tuple[Step, ...]:
@@ -52,25 +58,36 @@ class Planner:
         self._classes: dict[tuple[int, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
         self._solved: dict[tuple[object, ...], _Cached] = {}
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
-        if not situation.clips:
-            return ()
-        cached, seen = self._lookup(situation)
-        if cached is None or _grew(cached.seen, seen):
-            cached = self._solve(situation, seen)
-        return self._read(cached, situation)
+    def plan(self, situation: Situation) -> Sheet:
+        sheet = self._look_up(situation, solve=True)
+        assert sheet is not None
+        return sheet
 
-    def ready(self, situation: Situation) -> Ready | None:
-        if not situation.clips:
-            return Ready((), stale=False)
-        cached, seen = self._lookup(situation)
-        if cached is None:
-            return None
-        return Ready(self._read(cached, situation), stale=_grew(cached.seen, seen))
+    def ready(self, situation: Situation) -> Sheet | None:
+        return self._look_up(situation, solve=False)
 
-    def _read(self, cached: _Cached, situation: Situation) -> tuple[PlannedCue, ...]:
-        """Return the cue sheet for *situation* out of the solution for its milestone."""
-        age = situation.milestone_age_s
+    def _look_up(self, situation: Situation, *, solve: bool) -> Sheet | None:
+        """Return the sheet out of the solution for its milestone, and for how long the wait has lasted since."""
+        if not situation.clips or situation.horizon_s <= 0.0:
+            return Sheet()
+        seen = self._predictor.waits_seen(situation.milestone, situation.context)
+        now = round(situation.milestone_age_s / GRID_S)
+        base = 0
+        while True:
+            key = self._key(situation, base)
+            cached = self._solved.get(key)
+            stale = cached is not None and _grew(cached.seen, seen)
+            if cached is None or (stale and solve):
+                if not solve:
+                    return None
+                cached, stale = self._solve(key, situation, seen, base), False
+            if now < base + cached.again:
+                return self._read(cached, situation, base, stale)
+            base += cached.again // COARSE_STEPS * COARSE_STEPS
+
+    def _read(self, cached: _Cached, situation: Situation, base: int, stale: bool) -> Sheet:
+        """Return the cue sheet for *situation* out of the solution from grid step *base* after the milestone on."""
+        age = situation.milestone_age_s - base * GRID_S
         start = Start(
             at=math.ceil((age + situation.sounding_s) / GRID_S - 0.5),
             spoken=situation.spoken,
@@ -89,33 +106,32 @@ class Planner:
                 cues.append(
                     PlannedCue(at, chosen.kind, chosen.duration_s, chosen.tolerance_s, reason=reason, swap=True)
                 )
-        return tuple(cues)
+        return Sheet(tuple(cues), cached.again * GRID_S - age, stale)
 
-    def _key(self, situation: Situation) -> tuple[object, ...]:
+    def _key(self, situation: Situation, base: int) -> tuple[object, ...]:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
-            _most(situation), _last(situation), _earliest(situation), situation.progress_said > 0,
+            _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0, base,
         )  # fmt: skip
 
-    def _lookup(self, situation: Situation) -> tuple[_Cached | None, tuple[int, ...]]:
-        seen = self._predictor.waits_seen(situation.milestone, situation.context)
-        return self._solved.get(self._key(situation)), seen
-
-    def _solve(self, situation: Situation, seen: tuple[int, ...]) -> _Cached:
+    def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
         if len(self._solved) >= MOST_PLANS:
             self._solved.pop(next(iter(self._solved)), None)
+        rest = self._predictor.predict(situation.milestone, situation.context, base * GRID_S)
+        reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
         induction = Induction(
-            self._predictor.predict(situation.milestone, situation.context),
+            rest,
             self._classes_of(situation.clips),
             self._config,
             excess=self._excess(situation),
             most=_most(situation),
-            last_start=_last(situation),
-            first_start=_earliest(situation),
+            last_start=_last(situation, base),
+            first_start=_earliest(situation, base),
             bed=any(clip.loops for clip in situation.clips),
             progress_said=situation.progress_said > 0,
+            horizon_s=reach_s + BEYOND_S,
         )
-        cached = self._solved[self._key(situation)] = _Cached(seen, induction)
+        cached = self._solved[key] = _Cached(seen, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S)))
         return cached
 
     def _excess(self, situation: Situation) -> int:
@@ -143,19 +159,19 @@ def _most(situation: Situation) -> int:
     return situation.spoken + min(situation.spoken_left, MOST_PLACES)
 
 
-def _last(situation: Situation) -> int:
-    """Return the grid step after the milestone beyond which nothing starts."""
-    left_s = situation.horizon_s + situation.milestone_age_s
+def _last(situation: Situation, base: int) -> int:
+    """Return the grid step after *base* beyond which nothing starts."""
+    left_s = situation.horizon_s + situation.milestone_age_s - base * GRID_S
     return math.floor(min(left_s, LONGEST_S) / GRID_S / COARSE_STEPS) * COARSE_STEPS
 
 
-def _earliest(situation: Situation) -> int:
-    """Return the grid step after the milestone before which nothing starts (``after_s``)."""
+def _earliest(situation: Situation, base: int) -> int:
+    """Return the grid step after *base* before which nothing starts (``after_s``)."""
     after = situation.override.after_s
     if after is None:
         return 0
     origin = situation.tool_age_s if situation.tool_age_s is not None else situation.wait_age_s
-    return max(0, math.ceil((after - origin + situation.milestone_age_s) / GRID_S - 1e-9))
+    return max(0, math.ceil((after - origin + situation.milestone_age_s) / GRID_S - 1e-9) - base)
 
 
 def _bed_kind(clips: tuple[Clip, ...]) -> Kind:

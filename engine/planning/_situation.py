@@ -1,5 +1,6 @@
 """What a policy is told, and what it answers."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,12 +68,15 @@ class PlannedCue:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A cue sheet that needed no planning."""
+class Sheet:
+    """A cue sheet."""
 
-    cues: tuple[PlannedCue, ...]
-    stale: bool
-    """Whether enough was learned since to plan anew."""
+    cues: tuple[PlannedCue, ...] = ()
+    """In order of start."""
+    again_s: float = math.inf
+    """s from now after which to plan again if nothing has happened by then: the sheet does not look farther."""
+    stale: bool = False
+    """Whether enough was learned since it was planned to plan anew."""
 
 
 class Policy(Protocol):
@@ -80,10 +84,10 @@ class Policy(Protocol):
 
     name: str
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
-        """Return the cue sheet for *situation*, in order of start."""
+    def plan(self, situation: Situation) -> Sheet:
+        """Return the cue sheet for *situation*."""
         ...
 
-    def ready(self, situation: Situation) -> Ready | None:
+    def ready(self, situation: Situation) -> Sheet | None:
         """Return the cue sheet if it can be had at once, or None."""
         ...
