@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..fillers import Clip, Samples, Selector, put_right_in_children
+from ..fillers import Clip, Kind, Samples, Selector, put_right_in_children
 from ._engine import Engine
 from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, MixerEvent, Stop, Tell, Write, new_mixer
 from .outputs import Output
@@ -87,6 +87,8 @@ class Line:
         """s on the clock since when the user speaks; None if not."""
         self.closed = False
         self._engine = engine
+        self._manners: dict[Kind, tuple[HandoffFrames, float]] = {}
+        """How each kind yields, and its gain."""
         self._owners: dict[int, Owner] = {}
         self._sounding: set[int] = set()
         self._speakers: dict[int, Owner] = {}
@@ -152,14 +154,16 @@ class Line:
     def arm(self, turn: Owner, sheet: Iterable[CastCue], origin: float, last_at: float) -> dict[int, CastCue]:
         """Arm *sheet*, whose times count from *origin*; loops end at *last_at*. Return its cues by their ids."""
         cues, by_id = [], {}
-        config = self._engine.config
+        config, end = self._engine.config, self.output.frame_at(last_at)
         for cue in sheet:
             number = next(self._cue_ids)
             kind = cue.clip.kind
-            rule = HandoffFrames.at_rate(config.handoff.of(kind), self.rate)
-            gain = 10.0 ** (config.kind(kind).gain_db / 20.0)
+            if kind not in self._manners:
+                rule = HandoffFrames.at_rate(config.handoff.of(kind), self.rate)
+                self._manners[kind] = rule, 10.0 ** (config.kind(kind).gain_db / 20.0)
+            rule, gain = self._manners[kind]
             start = self.output.frame_at(origin + cue.start_s)
-            cues.append(ArmedCue(number, cue.clip, start, rule, gain, self.output.frame_at(last_at)))
+            cues.append(ArmedCue(number, cue.clip, start, rule, gain, end))
             by_id[number] = cue
             self._owners[number] = turn
         self.post(Arm(tuple(cues), self._starts))

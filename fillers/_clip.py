@@ -20,7 +20,7 @@ class CutMark:
     """Words of the clip's text that have been spoken there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Clip:
     """A decoded filler at one sample rate. Clips are compared by identity; the bank holds one of each per rate."""
 

@@ -96,10 +96,10 @@ def cost_of(sheet: Sheet, wait_s: float, config: Config, excess: int = 0) -> flo
         sounds.append(Sound(clip.kind, start, end, cut))
     reply_at = last_word
     if bed_from is not None:
-        rule = config.handoff.ambience
-        stop = max(wait_s + rule.fade_ms / 1000.0, last_word)
+        bed = config.handoff.ambience
+        stop = max(wait_s + bed.fade_ms / 1000.0, last_word)
         sounds.append(Sound(Kind.AMBIENCE, bed_from, stop))
-        reply_at = max(reply_at, stop + rule.gap_ms / 1000.0)
+        reply_at = max(reply_at, stop + bed.gap_ms / 1000.0)
     recent = [config.costs.repeat_free_per_minute + excess] * len(sounds)
     return turn_cost(config.costs, sounds, end_s=reply_at, reply_ready_s=wait_s, recent=recent).total
 

@@ -2,12 +2,23 @@
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...fillers import Clip
 from ._core import ffi
 from ._handoff import mark_frames
 from ._schedule import ArmedCue, Heard, in_order
+
+_clips: WeakKeyDictionary[Clip, tuple[Any, Any]] = WeakKeyDictionary()
+
+
+def _in_c(clip: Clip) -> tuple[Any, Any]:
+    """Return the samples and cut marks of *clip* in C's terms, made once."""
+    samples = ffi.from_buffer("float[]", np.ascontiguousarray(clip.samples, np.float32))
+    _clips[clip] = in_c = (samples, ffi.new("int64_t[]", mark_frames(clip)))
+    return in_c
 
 
 class Sheet:
@@ -31,12 +42,11 @@ class Sheet:
             self._fill(self.cues[at], cue, first + at)
 
     def _fill(self, c: Any, cue: ArmedCue, number: int) -> None:
-        clip, rule, marks = cue.clip, cue.rule, mark_frames(cue.clip)
-        samples = ffi.from_buffer("float[]", np.ascontiguousarray(clip.samples, np.float32))
-        places = ffi.new("int64_t[]", marks)
-        self._kept += (samples, places)
+        clip, rule = cue.clip, cue.rule
+        samples, marks = in_c = _clips.get(clip) or _in_c(clip)
+        self._kept.append(in_c)
         c.id, c.start, c.end = number, cue.start, -1 if cue.end is None else max(0, cue.end)
-        c.samples, c.frames, c.marks, c.mark_count = samples, clip.frames, places, len(marks)
+        c.samples, c.frames, c.marks, c.mark_count = samples, clip.frames, marks, len(marks)
         c.min_play, c.max_finish, c.fade, c.gap = rule.min_play, rule.max_finish, rule.fade, rule.gap
         c.fade_in, c.declick, c.gain = rule.fade_in, rule.declick, cue.gain
         c.loops, c.spoken, c.allow_belated = clip.loops, clip.kind.spoken, cue.allow_belated

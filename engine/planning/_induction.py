@@ -124,6 +124,7 @@ class Induction:
             flag: np.concatenate([[0.0], np.cumsum(self._mean_alive * self._linear_rate(flag))])
             for flag in (False, True)
         }
+        self._known_rates: dict[tuple[int | None, float], Floats] = {}
         self._begin: dict[tuple[int, bool], tuple[Floats, np.ndarray]] = {}
         self._solve()
 
@@ -163,9 +164,12 @@ class Induction:
 
     def _rates(self, bed_from: int | None, silent_s: float = 0.0) -> Floats:
         """Return the cost of each further step of a gap to one who still waits, shape (window,)."""
-        rates = np.diff(silence_cost(self._costs, silent_s + self._growth(bed_from)))
-        if bed_from is not None:
-            rates[bed_from:] += self._costs.bed_per_s * GRID_S
+        rates = self._known_rates.get((bed_from, silent_s))
+        if rates is None:
+            rates = np.diff(silence_cost(self._costs, silent_s + self._growth(bed_from)))
+            if bed_from is not None:
+                rates[bed_from:] += self._costs.bed_per_s * GRID_S
+            self._known_rates[bed_from, silent_s] = rates
         return rates
 
     def _linear_rate(self, bed: bool) -> float:
@@ -251,7 +255,7 @@ class Induction:
         late = np.concatenate([far, np.zeros(self._window)])[self._window : self._window + self._steps + 1]
         padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
         starts = sliding_window_view(padded, self._window)
-        least = gaps[:, :, self._window] + late
+        least: Floats = gaps[:, :, self._window] + late
         for gap, total, delay in zip(gaps, least, delays, strict=False):
             first = max(delay, self._min_gap)
             if first < self._window:
