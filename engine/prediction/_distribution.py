@@ -27,7 +27,7 @@ class WaitDistribution:
 
     @cached_property
     def _alive(self) -> float:
-        return max(self._at(self.elapsed), 1e-12)
+        return max(self._at(self.elapsed), 1e-12) if self.elapsed > 0.0 else 1.0
 
     def _at(self, seconds: float) -> float:
         """Return the survival of the whole wait at *seconds*."""
@@ -52,7 +52,7 @@ class WaitDistribution:
     def quantile(self, share: float) -> float:
         """Return the s from now within which the wait ends with probability *share*, 0 < share < 1."""
         level = (1.0 - share) * self._alive
-        place = len(EDGES) - int(np.searchsorted(self._survival[::-1], level, side="left"))
+        place = len(EDGES) - int(self._survival[::-1].searchsorted(level))
         if place >= len(EDGES):
             return max(0.0, float(EDGES[-1]) - self.elapsed)
         high, low = self._survival[place - 1], self._survival[place]

@@ -1,7 +1,7 @@
 """A life table: how many waits ended, and how many were cut off, in each bucket."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,11 @@ ENDED, CENSORED, NEXT, LATER_ENDED, LATER_CENSORED = range(5)
 first two before whose end such a milestone came."""
 SERIES = 5
 
+Scale = tuple[int, int]
+"""Sudden changes so far, and buckets by which waits are longer since the first wait."""
+LARGEST_SCALE = 200
+"""Buckets: a factor of 17,000 either way, more than the table is long."""
+
 
 @dataclass(slots=True)
 class Generation:
@@ -30,13 +35,20 @@ class Generation:
     born: int
     """Waits that the writer knew of, its own and others', when it began: orders generations by age."""
     scale: int = 0
-    """Buckets by which waits had been found to have changed when it began (see `Drift`)."""
+    """Its writer's scale when it began: buckets by which waits had changed by then (see `Drift`)."""
     counts: Counter[int] = field(default_factory=Counter)
     """By series · COUNT + bucket."""
 
     @property
     def waits(self) -> int:
         return sum(n for code, n in self.counts.items() if code < NEXT * COUNT)
+
+
+def joined(one: Generation, two: Generation) -> Generation:
+    """Return the later state of the same generation, of which *one* and *two* are copies from any times."""
+    return Generation(
+        one.writer, one.number, max(one.born, two.born), max(one.scale, two.scale), one.counts | two.counts
+    )
 
 
 class LifeTable:
@@ -52,8 +64,9 @@ class LifeTable:
         self._writer = writer
         self._closed: list[Generation] = []
         self._numbers = 0
-        self.scale = 0
-        """Buckets by which waits have been found to have changed since the first; older ones are moved as read."""
+        self.scales: dict[str, Scale] = {writer: (0, 0)}
+        """By writer: how often waits changed suddenly, and by how many buckets in all. What a writer counted before
+        is moved when it is read."""
         self.waits = 0
         """Waits ever added."""
         self._current = self._new()
@@ -69,7 +82,7 @@ class LifeTable:
             ended: Whether the reply came.
             next_s: s until the first milestone within the wait; None: none came.
         """
-        if self._room <= 0 or self._current.scale != self.scale:
+        if self._room <= 0:
             self._close()
         self._count(ENDED if ended else CENSORED, bucket(wait_s))
         if next_s is not None:
@@ -88,19 +101,35 @@ class LifeTable:
 
     def rescale(self, buckets: int) -> None:
         """From now on waits are longer by *buckets* (shorter, if negative): what was counted so far moves along."""
-        self.scale += buckets
+        self.scales = {w: (changes + 1, _bounded(scale + buckets)) for w, (changes, scale) in self.scales.items()}
         self._close()
 
     def generations(self) -> list[Generation]:
         """Return all generations that still count, oldest first."""
         return [*self._closed, self._current] if self._current.counts else list(self._closed)
 
-    def take(self, generations: Iterable[Generation]) -> None:
-        """Take in closed *generations* of other writers, in any order. Their scales count from this table's now."""
-        added = [g for g in generations if g.counts]
-        self._closed = sorted((*self._closed, *added), key=lambda g: (g.born, g.writer, g.number))
-        self.waits += sum(g.waits for g in added)
+    def take(self, generations: Iterable[Generation], scales: Mapping[str, Scale]) -> None:
+        """Take in what other writers counted, in any order. What is known already, and the table's own, is not
+        counted twice."""
+        held = {(g.writer, g.number): g for g in self._closed}
+        for other in generations:
+            known = held.get((other.writer, other.number))
+            if other.writer == self._writer or not other.counts:
+                continue
+            self.waits += other.waits - (known.waits if known else 0)
+            held[other.writer, other.number] = other if known is None else joined(known, other)
+        for writer, scale in scales.items():
+            if writer != self._writer:
+                self.scales[writer] = max(scale, self.scales.get(writer, scale))
+        self._closed = sorted(held.values(), key=lambda g: (g.born, g.writer, g.number))
         self._close()
+
+    def sign_as(self, writer: str) -> None:
+        """Count under another name from now on: in a process that was forked off."""
+        self.scales[writer] = self.scales[self._writer]
+        self._close()
+        self._writer = writer
+        self._current = self._new()
 
     def _count(self, series: int, place: int) -> None:
         self._current.counts[series * COUNT + place] += 1
@@ -108,7 +137,7 @@ class LifeTable:
 
     def _new(self) -> Generation:
         self._numbers += 1
-        return Generation(self._writer, self._numbers, self.waits, self.scale)
+        return Generation(self._writer, self._numbers, self.waits, self.scales[self._writer][1])
 
     def _close(self) -> None:
         """Begin a generation, and weigh the closed ones by their age."""
@@ -126,7 +155,7 @@ class LifeTable:
             age += generation.waits
             codes = np.fromiter(generation.counts.keys(), np.intp, len(generation.counts))
             numbers = np.fromiter(generation.counts.values(), float, len(generation.counts))
-            moved = self.scale - generation.scale
+            moved = self.scales.get(generation.writer, (0, generation.scale))[1] - generation.scale
             if moved:
                 series, place = np.divmod(codes, COUNT)
                 np.add.at(flat, series * COUNT + np.clip(place + moved, 0, COUNT - 1), weight * numbers)
@@ -147,3 +176,7 @@ def kaplan_meier(ended: Floats, censored: Floats) -> Floats:
     survival[0] = 1.0
     np.cumprod(1.0 - np.minimum(hazard, 1.0), out=survival[1:])
     return survival
+
+
+def _bounded(scale: int) -> int:
+    return max(-LARGEST_SCALE, min(LARGEST_SCALE, scale))

@@ -1,20 +1,22 @@
 """The latency predictor: from what is known of a turn to the distribution of its wait."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ...fillers import Config
 from ._absence import without_news
 from ._buckets import Floats
 from ._distribution import WaitDistribution, log_normal
 from ._drift import ENOUGH, MEMORY, Drift, log_density
-from ._lifetable import LifeTable, kaplan_meier
+from ._lifetable import ENDED, LATER_ENDED, LifeTable, kaplan_meier
 from ._recalibration import Entry, Recalibration
 from ._report import Account, Report
-
-Key = tuple[str, ...]
+from ._snapshot import Key, Snapshot, TableCounts
 
 MOST_TABLES = 4096
 """Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
@@ -59,6 +61,9 @@ class _Estimate:
     recorded: int
     """Waits on the record by which it was corrected."""
     density: Floats | None = None
+    """For `Drift`."""
+    density_seen: int = 0
+    """Waits of its own that the context had seen when the density was made."""
 
 
 class LatencyPredictor:
@@ -75,12 +80,12 @@ class LatencyPredictor:
 
     Args:
         config: Its ``prediction`` section, and ``expected_ms`` of agents and tools.
-        writer: Name under which this process's counts are saved; no other may use it.
+        writer: Name under which this process's counts are saved, which no other process may use; None: a random one.
     """
 
-    def __init__(self, config: Config, *, writer: str = "") -> None:
+    def __init__(self, config: Config, *, writer: str | None = None) -> None:
         self._config = config
-        self._writer = writer
+        self._writer = writer if writer is not None else _any_name()
         self._tables: dict[Key, LifeTable] = {}
         self._cache: dict[Key, _Estimate] = {}
         self._records: dict[str, Recalibration] = {}
@@ -117,15 +122,43 @@ class LatencyPredictor:
         return whole.after(elapsed)
 
     def waits_seen(self, milestone: str, context: Context) -> tuple[int, ...]:
-        """Return how many waits each level of the back-off has seen, the most special first.
-
-        A noticed drift counts as many.
-        """
+        """Return how many waits each level of the back-off has seen, the most special first."""
         return self._seen(_keys(milestone, context))
 
     def report(self) -> tuple[Report, ...]:
         """Return how good the predictions were, per milestone and context; see `Report`."""
         return tuple(account.report(key) for key, account in self._accounts.items())
+
+    @property
+    def half_life(self) -> int:
+        """Waits after which an observation counts half."""
+        return self._config.prediction.half_life
+
+    def snapshot(self) -> Snapshot:
+        """Return all that was counted and still counts, for `merge` in another process."""
+        return {
+            key: TableCounts(
+                {(g.writer, g.number): replace(g, counts=g.counts.copy()) for g in table.generations()},
+                dict(table.scales),
+            )
+            for key, table in self._tables.items()
+        }
+
+    def merge(self, snapshot: Snapshot) -> None:
+        """Take in what other processes counted; what is known already, and this process's own, is not counted twice.
+
+        Records of its own (`report`, the correction) stay as they are.
+        """
+        for key, counts in snapshot.items():
+            if key in self._tables or len(self._tables) < MOST_TABLES:
+                self._table(key).take(counts.generations.values(), counts.scales)
+        self._cache.clear()
+
+    def after_fork(self) -> None:
+        """Count under a name of its own in a process that was forked off."""
+        self._writer = _any_name()
+        for table in self._tables.values():
+            table.sign_as(self._writer)
 
     def _seen(self, keys: tuple[Key, ...]) -> tuple[int, ...]:
         tables = (self._tables.get(key) for key in keys)
@@ -149,9 +182,10 @@ class LatencyPredictor:
         cached = self._cache.get(keys[0])
         if cached is None or cached.seen != seen or cached.drifts != self.drifts:
             raw = self._estimate(context, keys)
-            density = cached.density if cached is not None and _close(cached, seen, self.drifts) else None
-            cached = _Estimate(seen, self.drifts, raw, record.correct(raw) if record else raw, recorded, density)
-            self._cache[keys[0]] = cached
+            estimate = _Estimate(seen, self.drifts, raw, record.correct(raw) if record else raw, recorded)
+            if cached is not None and cached.drifts == self.drifts:
+                estimate.density, estimate.density_seen = cached.density, cached.density_seen
+            cached = self._cache[keys[0]] = estimate
         elif record and cached.recorded != recorded:
             cached.corrected, cached.recorded = record.correct(cached.raw), recorded
         return cached
@@ -172,11 +206,22 @@ class LatencyPredictor:
             record = self._records[root] = Recalibration()
         self._recent.append((record, record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)))
         if lesson.ended and lesson.next_s is None and seen[0] >= ENOUGH:
-            if standing.density is None:
-                standing.density = log_density(standing.raw)
+            if standing.density is None or seen[0] - standing.density_seen > FRESH_SHARE * seen[0]:
+                standing.density, standing.density_seen = self._direct(keys[0], standing.raw), seen[0]
             found = self._drift.observe(standing.density, lesson.wait_s)
             if found is not None:
                 self._rescale(*found)
+
+    def _direct(self, key: Key, raw: WaitDistribution) -> Floats:
+        """Return the density of waits in which no further milestone comes, as `Drift` wants it.
+
+        Of each turn only the last milestone's wait says whether times have changed; the others depend on what came
+        in between, which may well change by itself.
+        """
+        counts = self._tables[key].all_weighted()
+        return log_density(
+            np.maximum(counts[ENDED] - counts[LATER_ENDED], 0.0) + self._config.prediction.pseudo_count * raw.pmf
+        )
 
     def _rescale(self, buckets: int, since: int) -> None:
         """All waits have changed by *buckets*; the last *since* on record were compared with what no longer held."""
@@ -210,6 +255,10 @@ class LatencyPredictor:
         table, name = (self._config.tools, context.tool) if by_tool else (self._config.agents, context.agent)
         override = table.get(name or "")
         return override.expected_ms / 1000.0 if override and override.expected_ms is not None else None
+
+
+def _any_name() -> str:
+    return os.urandom(8).hex()
 
 
 def _close(estimate: _Estimate, seen: tuple[int, ...], drifts: int) -> bool:
