@@ -12,6 +12,7 @@ from typing import Any, Self
 from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
+from ._keeping import WaitsKeeper
 from ._rehearsal import Rehearsal
 from ._session import Session
 from ._work import InlineWork, ServiceThread
@@ -67,6 +68,8 @@ class FillerManager:
         )
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed)).judge
+        file = config.prediction.file
+        self._keeper = None if file is None else WaitsKeeper(predictor, file, clock)
         self._ids = itertools.count(1)
         self._sessions: list[Session] = []
         self._warned = False
@@ -125,6 +128,8 @@ class FillerManager:
         self._sessions = [s for s in self._sessions if not s.closed]
         self._sessions.append(session)
         self._engine.work.watch(session)
+        if self._keeper is not None:
+            self._engine.work.watch(self._keeper)
         return session
 
     def statistics(self) -> dict[str, float]:
@@ -135,10 +140,12 @@ class FillerManager:
         return {**self._engine.counters, "clip_bytes": self._engine.bank.nbytes, "native_mixer": int(native_available)}
 
     def close(self) -> None:
-        """Close all sessions and end the service thread."""
+        """Close all sessions, end the service thread, and save what was learned if the configuration names a file."""
         for session in self._sessions:
             session.close()
         self._engine.work.close()
+        if self._keeper is not None:
+            self._keeper.save()
 
     def __enter__(self) -> Self:
         return self

@@ -172,6 +172,9 @@ class Prediction(Section):
     """Waits after which an observation counts half."""
     pseudo_count: float = Field(default=8.0, gt=0, le=1000)
     """Weight of a context's parent, in observations."""
+    file: str | None = Field(default=None, min_length=1)
+    """Path of a JSON file in which learned waits are kept; several processes may share it. None: a new process begins
+    anew."""
 
 
 class OutputSettings(Section):

@@ -301,11 +301,12 @@ def test_expected_ms() -> None:
 
 
 def test_expected_ms_gives_way_to_what_is_learned() -> None:
-    """An expectation counts as pseudo_count waits: after ten times as many it hardly matters."""
+    """An expectation counts as pseudo_count waits: after ten times as many it hardly matters, less still as the
+    predictor's record shows that nothing so short comes."""
     config = load_config({"agents": {"a": {"expected_ms": 700}}})
     predictor = taught(config, np.full(80, 3.0), Context("a"))
     assert predictor.predict("speech_ended", Context("a")).quantile(0.5) == pytest.approx(3.0, rel=0.05)
-    assert predictor.predict("speech_ended", Context("a")).quantile(0.02) < 1.0
+    assert predictor.predict("speech_ended", Context("a")).quantile(0.01) < 1.0
 
 
 @pytest.mark.parametrize("size", [200, 1000, 4000])
@@ -352,7 +353,9 @@ def test_back_off() -> None:
     assert medians[12] == pytest.approx(4.0, rel=0.06)
     assert medians == sorted(medians)
     own = predictor.predict("speech_ended", new)
-    assert float(own.survival(2.0)) == pytest.approx((100 + 8 / 3) / 108, abs=0.02)  # the parent's third is 4 s too
+    assert float(own.survival(2.0)) == pytest.approx(
+        (100 + 8 / 3) / 108, abs=0.04
+    )  # the parent's third is 4 s too; the record adds some
     assert predictor.predict("speech_ended", Context("old")).quantile(0.5) == pytest.approx(1.0, rel=0.06)
 
 
@@ -419,11 +422,11 @@ def test_lessons_of_a_turn() -> None:
     plain, with_tool = Context("a"), Context("a", "t")
     assert turn.lessons(None) == []
     assert turn.lessons(14.5) == [
-        Lesson("speech_ended", plain, 4.5, False),
+        Lesson("speech_ended", plain, 4.5, False, next_s=3.0),
         Lesson("tool_started", with_tool, 1.5, False),
     ]
     turn.reply_available(14.0)
     assert turn.lessons(None) == [
-        Lesson("speech_ended", plain, 4.0, True),
+        Lesson("speech_ended", plain, 4.0, True, next_s=3.0),
         Lesson("tool_started", with_tool, 1.0, True),
     ]

@@ -70,7 +70,7 @@ class Planner:
         """Return the sheet out of the solution for its milestone, and for how long the wait has lasted since."""
         if not situation.clips or situation.horizon_s <= 0.0:
             return Sheet()
-        seen = self._predictor.waits_seen(situation.milestone, situation.context)
+        seen = (self._predictor.drifts, *self._predictor.waits_seen(situation.milestone, situation.context))
         now = round(situation.milestone_age_s / GRID_S)
         base = 0
         while True:
@@ -145,7 +145,8 @@ class Planner:
 
 
 def _grew(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
-    return any(
+    """Return whether enough was learned to plan anew; first come the drifts, of which each one is enough."""
+    return before[0] != now[0] or any(
         new - old >= max(1, min(REFRESH_WAITS, REFRESH_SHARE * old)) for old, new in zip(before, now, strict=True)
     )
 

@@ -11,15 +11,19 @@ GROWTH = 1.05
 """Ratio of neighbouring edges: a wait is known to about 2.5 %."""
 SHORTEST_S = 0.02
 LONGEST_S = 120.0
+_LOG_GROWTH = math.log(GROWTH)
 COUNT = math.ceil(math.log(LONGEST_S / SHORTEST_S) / math.log(GROWTH)) + 2
 """Buckets: one below the shortest wait, one above the longest, and those between."""
 
 EDGES: Floats = np.concatenate([[0.0], SHORTEST_S * GROWTH ** np.arange(COUNT)])
 """s. ``EDGES[i] .. EDGES[i + 1]`` is bucket i, shape (COUNT + 1,)."""
+_LAST_S = float(EDGES[-2])
 
 
 def bucket(wait_s: float) -> int:
     """Return the bucket of *wait_s*, in s; waits beyond the last edge fall into the last bucket."""
     if wait_s < SHORTEST_S:
         return 0
-    return min(1 + int(math.log(wait_s / SHORTEST_S) / math.log(GROWTH)), COUNT - 1)
+    if wait_s >= _LAST_S:
+        return COUNT - 1
+    return min(1 + int(math.log(wait_s / SHORTEST_S) / _LOG_GROWTH), COUNT - 1)

@@ -5,7 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ._buckets import EDGES, Floats
+from ._buckets import COUNT, EDGES, Floats, bucket
+
+WIDTHS: Floats = np.diff(EDGES)
+LEVELS = (0.5, 0.8, 0.95)
+"""Quantiles that reports are about."""
 
 
 class WaitDistribution:
@@ -23,31 +27,72 @@ class WaitDistribution:
 
     @cached_property
     def _alive(self) -> float:
-        return max(float(np.interp(self.elapsed, EDGES, self._survival)), 1e-12)
+        return max(self._at(self.elapsed), 1e-12) if self.elapsed > 0.0 else 1.0
+
+    def _at(self, seconds: float) -> float:
+        """Return the survival of the whole wait at *seconds*."""
+        if seconds >= EDGES[-1]:
+            return float(self._survival[-1]) if seconds == EDGES[-1] else 0.0
+        place = bucket(seconds)
+        low, high = self._survival[place], self._survival[place + 1]
+        within = (seconds - EDGES[place]) / WIDTHS[place]
+        return float(low + (high - low) * min(max(within, 0.0), 1.0))
 
     def survival(self, seconds: Floats | float) -> Floats:
         """Return P(the wait lasts more than *seconds* from now)."""
         inside = np.interp(np.asarray(seconds, float) + self.elapsed, EDGES, self._survival, right=0.0)
         return np.minimum(inside / self._alive, 1.0)
 
+    def reached(self, wait_s: float) -> tuple[float, float]:
+        """Return P(the whole wait ends) before and within the bucket of *wait_s*: its probability integral transform
+        lies between."""
+        place = bucket(wait_s)
+        return 1.0 - float(self._survival[place]), 1.0 - float(self._survival[place + 1])
+
     def quantile(self, share: float) -> float:
         """Return the s from now within which the wait ends with probability *share*, 0 < share < 1."""
         level = (1.0 - share) * self._alive
-        place = len(EDGES) - int(np.searchsorted(self._survival[::-1], level, side="left"))
+        place = len(EDGES) - int(self._survival[::-1].searchsorted(level))
         if place >= len(EDGES):
-            return float(EDGES[-1]) - self.elapsed
+            return max(0.0, float(EDGES[-1]) - self.elapsed)
         high, low = self._survival[place - 1], self._survival[place]
         within = (high - level) / (high - low) if high > low else 0.0
         return max(0.0, float(EDGES[place - 1] + within * (EDGES[place] - EDGES[place - 1])) - self.elapsed)
+
+    @cached_property
+    def quantiles(self) -> tuple[float, ...]:
+        """The quantiles at `LEVELS`, s."""
+        return tuple(self.quantile(share) for share in LEVELS)
 
     def after(self, elapsed: float) -> "WaitDistribution":
         """Return the distribution of the rest of the wait, *elapsed* s after its beginning."""
         return WaitDistribution(self._survival, elapsed)
 
+    def warped(self, places: Floats, reached: Floats) -> "WaitDistribution":
+        """Return the distribution that reaches *reached* where this one reaches *places* (both from 0 up to 1)."""
+        return WaitDistribution(1.0 - np.interp(1.0 - self._survival, places, reached), self.elapsed)
+
+    def crps(self, wait_s: float) -> float:
+        """Return the continuous ranked probability score of the whole wait, s: the integral of (F(t) - [t >= wait])².
+
+        Exact for the distribution as it is held, linear between bucket edges (Gneiting & Raftery 2007, eq. 20).
+        """
+        alive = self._survival
+        squares = (alive[:-1] ** 2 + alive[:-1] * alive[1:] + alive[1:] ** 2) / 3.0 * WIDTHS
+        missing = WIDTHS - (alive[:-1] + alive[1:]) * WIDTHS + squares  # the same of 1 - alive
+        if wait_s >= EDGES[-1]:
+            return float(missing.sum()) + wait_s - float(EDGES[-1])
+        place = bucket(wait_s)
+        split, width = self._at(wait_s), max(wait_s - float(EDGES[place]), 0.0)
+        left, right = float(alive[place]), float(alive[place + 1])
+        before = ((1 - left) ** 2 + (1 - left) * (1 - split) + (1 - split) ** 2) / 3.0 * width
+        behind = (split**2 + split * right + right**2) / 3.0 * (float(WIDTHS[place]) - width)
+        return float(missing[:place].sum()) + before + behind + float(squares[place + 1 :].sum())
+
     @property
     def pmf(self) -> Floats:
         """P(the whole wait falls into a bucket), shape (COUNT,); the last one takes what lies beyond."""
-        mass = -np.diff(self._survival)
+        mass: Floats = self._survival[:COUNT] - self._survival[1:]
         mass[-1] += self._survival[-1]
         return mass
 

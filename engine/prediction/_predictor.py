@@ -1,16 +1,27 @@
 """The latency predictor: from what is known of a turn to the distribution of its wait."""
 
+import math
+import os
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ...fillers import Config
+from ._absence import without_news
+from ._buckets import Floats
 from ._distribution import WaitDistribution, log_normal
-from ._lifetable import LifeTable, kaplan_meier
-
-Key = tuple[str, ...]
+from ._drift import ENOUGH, MEMORY, Drift, log_density
+from ._lifetable import ENDED, LATER_ENDED, LifeTable, kaplan_meier
+from ._recalibration import Entry, Recalibration
+from ._report import Account, Report
+from ._snapshot import Key, Snapshot, TableCounts
 
 MOST_TABLES = 4096
 """Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
+FRESH_SHARE = 0.05
+"""A prediction stands for the next ones, when they are judged, until its context has seen this share more waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,24 @@ class Lesson:
     wait_s: float
     ended: bool
     """False: cut off (cancelled, barged in) at that time, the reply had not come."""
+    next_s: float | None = None
+    """s from the milestone to the next one within the wait; None: none came."""
+
+
+@dataclass(slots=True)
+class _Estimate:
+    """A prediction as it was made."""
+
+    seen: tuple[int, ...]
+    drifts: int
+    raw: WaitDistribution
+    corrected: WaitDistribution
+    recorded: int
+    """Waits on the record by which it was corrected."""
+    density: Floats | None = None
+    """For `Drift`."""
+    density_seen: int = 0
+    """Waits of its own that the context had seen when the density was made."""
 
 
 class LatencyPredictor:
@@ -45,44 +74,165 @@ class LatencyPredictor:
     configuration: ``expected_ms`` of the agent or tool, or the log-normal prior. Cut-off waits are censored, not
     counted as replies (Kaplan-Meier).
 
+    What the tables say is then corrected by how waits have fallen into earlier predictions (`Recalibration`), one
+    record per milestone. When all waits become longer or shorter by a factor at once, that is noticed within a few
+    turns (`Drift`), and what was learned before is read multiplied by it.
+
     Args:
         config: Its ``prediction`` section, and ``expected_ms`` of agents and tools.
+        writer: Name under which this process's counts are saved, which no other process may use; None: a random one.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, writer: str | None = None) -> None:
         self._config = config
+        self._writer = writer if writer is not None else _any_name()
         self._tables: dict[Key, LifeTable] = {}
-        self._cache: dict[Key, tuple[tuple[int, ...], WaitDistribution]] = {}
+        self._cache: dict[Key, _Estimate] = {}
+        self._records: dict[str, Recalibration] = {}
+        self._accounts: dict[Key, Account] = {}
+        self._drift = Drift()
+        self._recent: deque[tuple[Recalibration, Entry]] = deque(maxlen=2 * MEMORY)
+        self.drifts = 0
+        """Sudden changes of all waits that were noticed."""
 
     def learn(self, lessons: Iterable[Lesson]) -> None:
-        """Take in observed waits; negative ones (a reply before its milestone) teach nothing."""
+        """Take in observed waits; negative ones (a reply before its milestone) and those without end teach nothing."""
         for lesson in lessons:
-            if not lesson.wait_s >= 0.0:
+            if not 0.0 <= lesson.wait_s < math.inf:
                 continue
-            for key in _keys(lesson.milestone, lesson.context):
-                if key not in self._tables and len(self._tables) >= MOST_TABLES:
-                    oldest = next(iter(self._tables))
-                    del self._tables[oldest]
-                    self._cache.pop(oldest, None)
-                table = self._tables.setdefault(key, LifeTable(self._config.prediction.half_life))
-                table.add(lesson.wait_s, ended=lesson.ended)
+            keys = _keys(lesson.milestone, lesson.context)
+            self._judge(lesson, keys)
+            for key in keys:
+                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=_inside(lesson))
 
     def predict(self, milestone: str, context: Context, elapsed: float = 0.0) -> WaitDistribution:
-        """Return the distribution of the rest of a wait, *elapsed* s after *milestone*."""
+        """Return the distribution of the rest of a wait, *elapsed* s after *milestone*.
+
+        With *elapsed* it is known, too, that no further milestone has come until then.
+        """
         keys = _keys(milestone, context)
-        seen = self.waits_seen(milestone, context)
-        cached = self._cache.get(keys[0])
-        if cached is None or cached[0] != seen:
-            cached = (seen, self._estimate(milestone, context, keys))
-            self._cache[keys[0]] = cached
-        return cached[1].after(elapsed) if elapsed > 0.0 else cached[1]
+        whole = self._estimated(milestone, context, keys).corrected
+        if not elapsed > 0.0:
+            return whole
+        for key in keys:
+            table = self._tables.get(key)
+            rest = without_news(table.all_weighted(), whole, elapsed) if table is not None else None
+            if rest is not None:
+                return rest
+        return whole.after(elapsed)
 
     def waits_seen(self, milestone: str, context: Context) -> tuple[int, ...]:
         """Return how many waits each level of the back-off has seen, the most special first."""
-        tables = (self._tables.get(key) for key in _keys(milestone, context))
+        return self._seen(_keys(milestone, context))
+
+    def report(self) -> tuple[Report, ...]:
+        """Return how good the predictions were, per milestone and context; see `Report`."""
+        return tuple(account.report(key) for key, account in self._accounts.items())
+
+    @property
+    def half_life(self) -> int:
+        """Waits after which an observation counts half."""
+        return self._config.prediction.half_life
+
+    def snapshot(self) -> Snapshot:
+        """Return all that was counted and still counts, for `merge` in another process."""
+        return {
+            key: TableCounts(
+                {(g.writer, g.number): replace(g, counts=g.counts.copy()) for g in table.generations()},
+                dict(table.scales),
+            )
+            for key, table in self._tables.items()
+        }
+
+    def merge(self, snapshot: Snapshot) -> None:
+        """Take in what other processes counted; what is known already, and this process's own, is not counted twice.
+
+        Records of its own (`report`, the correction) stay as they are.
+        """
+        for key, counts in snapshot.items():
+            if key in self._tables or len(self._tables) < MOST_TABLES:
+                self._table(key).take(counts.generations.values(), counts.scales)
+        self._cache.clear()
+
+    def after_fork(self) -> None:
+        """Count under a name of its own in a process that was forked off."""
+        self._writer = _any_name()
+        for table in self._tables.values():
+            table.sign_as(self._writer)
+
+    def _seen(self, keys: tuple[Key, ...]) -> tuple[int, ...]:
+        tables = (self._tables.get(key) for key in keys)
         return tuple(table.waits if table else 0 for table in tables)
 
-    def _estimate(self, milestone: str, context: Context, keys: tuple[Key, ...]) -> WaitDistribution:
+    def _table(self, key: Key) -> LifeTable:
+        table = self._tables.get(key)
+        if table is None:
+            if len(self._tables) >= MOST_TABLES:
+                oldest = next(iter(self._tables))
+                del self._tables[oldest]
+                self._cache.pop(oldest, None)
+                self._accounts.pop(oldest, None)
+            table = self._tables[key] = LifeTable(self._config.prediction.half_life, self._writer)
+        return table
+
+    def _estimated(self, milestone: str, context: Context, keys: tuple[Key, ...]) -> _Estimate:
+        """Return the estimate that takes in all that is known."""
+        seen, record = self._seen(keys), self._records.get(keys[-1][0])
+        recorded = record.waits if record else 0
+        cached = self._cache.get(keys[0])
+        if cached is None or cached.seen != seen or cached.drifts != self.drifts:
+            raw = self._estimate(context, keys)
+            estimate = _Estimate(seen, self.drifts, raw, record.correct(raw) if record else raw, recorded)
+            if cached is not None and cached.drifts == self.drifts:
+                estimate.density, estimate.density_seen = cached.density, cached.density_seen
+            cached = self._cache[keys[0]] = estimate
+        elif record and cached.recorded != recorded:
+            cached.corrected, cached.recorded = record.correct(cached.raw), recorded
+        return cached
+
+    def _judge(self, lesson: Lesson, keys: tuple[Key, ...]) -> None:
+        """Compare a wait with what had been predicted for its like."""
+        seen = self._seen(keys)
+        standing = self._cache.get(keys[0])
+        if standing is None or not _close(standing, seen, self.drifts):
+            standing = self._estimated(lesson.milestone, lesson.context, keys)
+        account = self._accounts.get(keys[0])
+        if account is None:
+            account = self._accounts[keys[0]] = Account()
+        account.add(standing.corrected, lesson.wait_s, ended=lesson.ended)
+        root = keys[-1][0]
+        record = self._records.get(root)
+        if record is None:
+            record = self._records[root] = Recalibration()
+        self._recent.append((record, record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)))
+        if lesson.ended and lesson.next_s is None and seen[0] >= ENOUGH:
+            if standing.density is None or seen[0] - standing.density_seen > FRESH_SHARE * seen[0]:
+                standing.density, standing.density_seen = self._direct(keys[0], standing.raw), seen[0]
+            found = self._drift.observe(standing.density, lesson.wait_s)
+            if found is not None:
+                self._rescale(*found)
+
+    def _direct(self, key: Key, raw: WaitDistribution) -> Floats:
+        """Return the density of waits in which no further milestone comes, as `Drift` wants it.
+
+        Of each turn only the last milestone's wait says whether times have changed; the others depend on what came
+        in between, which may well change by itself.
+        """
+        counts = self._tables[key].all_weighted()
+        return log_density(
+            np.maximum(counts[ENDED] - counts[LATER_ENDED], 0.0) + self._config.prediction.pseudo_count * raw.pmf
+        )
+
+    def _rescale(self, buckets: int, since: int) -> None:
+        """All waits have changed by *buckets*; the last *since* on record were compared with what no longer held."""
+        for table in self._tables.values():
+            table.rescale(buckets)
+        for record, entry in list(self._recent)[-since:]:
+            record.take_back(entry)
+        self._recent.clear()
+        self.drifts += 1
+
+    def _estimate(self, context: Context, keys: tuple[Key, ...]) -> WaitDistribution:
         settings = self._config.prediction
         distribution = log_normal(settings.expected_ms / 1000.0, settings.spread)
         for key in reversed(keys):
@@ -105,6 +255,20 @@ class LatencyPredictor:
         table, name = (self._config.tools, context.tool) if by_tool else (self._config.agents, context.agent)
         override = table.get(name or "")
         return override.expected_ms / 1000.0 if override and override.expected_ms is not None else None
+
+
+def _any_name() -> str:
+    return os.urandom(8).hex()
+
+
+def _close(estimate: _Estimate, seen: tuple[int, ...], drifts: int) -> bool:
+    """Return whether *estimate* still tells about what a new one would: its own context has hardly seen more."""
+    return estimate.drifts == drifts and seen[0] - estimate.seen[0] <= FRESH_SHARE * seen[0]
+
+
+def _inside(lesson: Lesson) -> float | None:
+    """Return the time of the next milestone, if it lies within the wait."""
+    return lesson.next_s if lesson.next_s is not None and 0.0 <= lesson.next_s <= lesson.wait_s else None
 
 
 def _keys(milestone: str, context: Context) -> tuple[Key, ...]:

@@ -152,7 +152,11 @@ class TurnState:
             if end is not None:
                 ended = wait.available_at is not None
                 soonest = -math.inf if wait is self.waits[0] else 0.0  # a reply may come while the preamble sounds
-                lessons += [Lesson(n.name, n.context, max(end - n.at, soonest), ended) for n in wait.news]
+                nexts = [n.at for n in wait.news[1:]] + [math.inf]
+                lessons += [
+                    Lesson(n.name, n.context, max(end - n.at, soonest), ended, later - n.at if later <= end else None)
+                    for n, later in zip(wait.news, nexts, strict=True)
+                ]
         return lessons
 
     def _add(self, name: str, at: float, tool: str | None) -> None:
