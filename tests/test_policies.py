@@ -1,6 +1,8 @@
 """Policies by name: what others do by default, and bounds that know more than production could."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from stopgap.benchmarks import NAMES, TraceTurn, benchmark_config, contender, read_trace, score, sounds_of
@@ -9,6 +11,7 @@ from stopgap.benchmarks._hindsight import marginal
 from stopgap.benchmarks._ladders import LadderShape
 from stopgap.benchmarks._replay import ReplayedTurn
 from stopgap.benchmarks._trace import TraceNews
+from stopgap.cli import main
 from stopgap.fillers import ClipBank, Kind, UsageError
 
 FRAME_MS = 1000.0 / 24_000
@@ -114,6 +117,22 @@ def test_median_gate_knows_slow_tools_of_a_fast_agent(bank: ClipBank) -> None:
     starts = {item.turn.turn_id: said(item) for item in done}
     assert starts["t0"] == []
     assert starts["t2"] == [(Kind.PHRASE, 0.8)]
+
+
+@pytest.mark.parametrize("name", ["vocode", "median-gate", "best-sheet", "oracle"])
+def test_replay_takes_every_name(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The command replays what the module replays, and says which policy it was."""
+    trace = tmp_path / "trace.csv"
+    rows = [f"t{n},c{n % 2},{20 * n},a,,,,{700 + 400 * n}," for n in range(5)]
+    header = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms"
+    trace.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    with pytest.raises(SystemExit, match="0"):
+        main(["replay", str(trace), "--policy", name, "--json"])
+    report = json.loads(capsys.readouterr().out)
+    config = benchmark_config()
+    replayed = contender(name, config).replay(read_trace(trace), bank=ClipBank(config.packs))
+    assert report["policy"] == name
+    assert report["score"]["cost"] == pytest.approx(score(replayed, config.costs).cost)
 
 
 def test_one_sheet_plays_the_same_in_every_turn(voice: list[TraceTurn], bank: ClipBank) -> None:

@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import stopgap
+from stopgap.benchmarks._baselines import BASELINES
 from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
 from stopgap.benchmarks._policies import SAYS
 
@@ -45,12 +46,18 @@ def page(report: PerceivedReport) -> str:
         "<h1>What users feel while they wait</h1>",
         f"<p>stopgap {escape(stopgap.__version__)}: measured waits through the real engine under every policy; "
         f"the end of speech is known after {report.known_after_ms:g} ms; seed {report.seed}.</p>",
-        "<dl>", *(f"<dt>{policy}</dt><dd>{escape(SAYS[policy])}</dd>" for policy in policies), "</dl>",
+        "<dl>", *map(_policy, policies), "</dl>",
         *(part for place, trace in enumerate(report.traces) for part in _section(trace, place)),
         "<h2>How to read this</h2>", *(f"<p>{_verdict_class(escape(line))}</p>" for line in sentences(report)),
         "</body>\n</html>\n",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _policy(name: str) -> str:
+    """Return what a policy does, and where its numbers come from."""
+    source = next((f" ({baseline.source})" for baseline in BASELINES if baseline.name == name), "")
+    return f"<dt>{name}</dt><dd>{escape(SAYS[name] + source)}</dd>"
 
 
 def _section(report: TraceReport, place: int) -> Iterator[str]:

@@ -89,7 +89,10 @@ def _draw_costs(panel: Any, report: TraceReport) -> None:
             panel.plot([cost.low, cost.high], [place, place], color="black", lw=1)
         end = cost.high if cost.high == cost.high else cost.value
         weight = "bold" if policy == JUDGED else "normal"
-        panel.text(end, place, f"  {cost.value:.2f}", va="center", fontsize=8, fontweight=weight)
+        panel.annotate(
+            f"{cost.value:.2f}", (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8,
+            fontweight=weight,
+        )  # fmt: skip
     panel.set_yticks(range(len(found)), list(found), fontsize=8)
     panel.set_ylim(len(found) - 0.4, -0.6)
     panel.set_xlim(0.0, 1.12 * panel.get_xlim()[1])
