@@ -384,13 +384,17 @@ def test_the_page_needs_nothing_else(compared: TraceReport) -> None:
 
 
 def test_tables_fit_a_hundred_columns(compared: TraceReport) -> None:
-    """However long the figures are; the longest policy's name is as long as another here."""
+    """With every policy and setting there is."""
     from rich.console import Console
     from stopgap.cli._perceivedtable import tables
 
-    console = Console(width=200)
-    for table in tables(compared):
-        assert console.measure(table).maximum <= 100
+    found = compared.main.heard
+    everyone = {name: found.get(name, found["ladder"]) for name in NAMES}
+    swept = settings(benchmark_config())
+    outcomes = tuple(Outcome(setting, everyone, LadderShape(700, Kind.PHRASE)) for setting in swept)
+    shown = list(tables(replace(compared, trace="voice_mixed_dev", outcomes=outcomes)))
+    assert len(shown) == 9
+    assert max(Console(width=200).measure(table).maximum for table in shown) <= 100
 
 
 def test_the_command_prints_draws_and_writes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

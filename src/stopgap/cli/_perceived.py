@@ -43,7 +43,7 @@ def perceived(
     swept weights, with the targets. Policies: the product's modes (none, ladder, predictive); the documented defaults
     of others (vocode, lex, agora), one "um" (short), a phrase where waits have been long (median-gate); and bounds that
     know the trace: the best of 380 ladders, the best single cue sheet, and an oracle that knows each wait. With all
-    policies and weights a trace of a thousand turns takes a core about 20 minutes; --quick two.
+    policies and weights a trace of a thousand turns takes a core about 12 minutes; --quick 1.5.
     """
     from stopgap import benchmarks
     from stopgap.benchmarks._perceived import compare, rounds

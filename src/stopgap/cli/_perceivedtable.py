@@ -116,7 +116,7 @@ def _cost_table(report: TraceReport, setting: str) -> "Table":
 
 
 def _sweep_table(report: TraceReport) -> "Table":
-    right = (JUDGED, "/ best ladder", "/ best sheet", "/ others", "/ oracle", "targets")
+    right = (JUDGED, "/ best ladder", "/ sheet", "/ others", "/ oracle", "targets")
     title = f"{report.label}: cost of {JUDGED}, and over that of others, under other weights"
     table = new_table("weights", *right, title=title, right=right)
     for outcome in report.outcomes:
