@@ -13,6 +13,7 @@ from ._ladders import LadderShape
 from ._perceived import Outcome
 from ._perceived_figures import (
     JUDGED,
+    OVER_S,
     PolicyFigures,
     PredictionFigures,
     Verdict,
@@ -119,6 +120,7 @@ class PerceivedReport:
             "quick": self.quick,
             "known_after_ms": self.known_after_ms,
             "seed": self.seed,
+            "silence_over_s": OVER_S,
             "interval": {"share": SHARE, "resamples": RESAMPLES, "of": "conversations"},
             "traces": [trace.as_dict() for trace in self.traces],
         }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stopgap.engine.planning import Policy
-from stopgap.fillers import ClipBank, Config, UsageError, load_config
+from stopgap.fillers import ClipBank, Config, Kind, UsageError, load_config
 
 from ._baselines import BASELINES
 from ._hindsight import OneSheet, Oracle
@@ -74,6 +74,15 @@ class Contender:
         return list(
             replay(turns, self.config, policy=policy, known_after_ms=known_after_ms, bank=bank, advance=advance)
         )
+
+
+def missing_kinds(name: str, config: Config, bank: ClipBank) -> tuple[Kind, ...]:
+    """Return the kinds that a fixed timer asks for and no clip may be played of: there it stays silent."""
+    if name not in ("ladder", *(baseline.name for baseline in BASELINES)):
+        return ()
+    there = {clip.kind for clip in bank.originals if config.kind(clip.kind).enabled}
+    asked = dict.fromkeys(step.kind for step in contender(name, config).config.ladder)
+    return tuple(kind for kind in asked if kind not in there)
 
 
 def contender(name: str, config: Config, ladder: LadderShape | None = None) -> Contender:

@@ -9,6 +9,7 @@ from stopgap.benchmarks import NAMES, TraceTurn, benchmark_config, contender, re
 from stopgap.benchmarks._heard import heard
 from stopgap.benchmarks._hindsight import marginal
 from stopgap.benchmarks._ladders import LadderShape
+from stopgap.benchmarks._policies import missing_kinds
 from stopgap.benchmarks._replay import ReplayedTurn
 from stopgap.benchmarks._trace import TraceNews
 from stopgap.cli import main
@@ -83,6 +84,13 @@ def test_baselines_keep_what_the_configuration_says(bank: ClipBank) -> None:
     laid = contender("vocode", own).config
     assert (laid.seed, laid.costs, laid.limits) == (own.seed, own.costs, own.limits)
     assert laid.handoff.hesitation == own.handoff.hesitation
+
+
+def test_a_timer_without_its_clips_is_found_out(bank: ClipBank) -> None:
+    """The bundled pack has what every baseline plays; where a kind is disabled its timer would stay silent."""
+    config = benchmark_config()
+    assert all(missing_kinds(name, config, bank) == () for name in NAMES)
+    assert missing_kinds("lex", benchmark_config(None, {"kinds": {"hold": {"enabled": False}}}), bank) == (Kind.HOLD,)
 
 
 def test_median_gate_is_silent_for_a_fast_agent_and_speaks_for_a_slow_one(bank: ClipBank) -> None:

@@ -48,6 +48,7 @@ def perceived(
     from stopgap import benchmarks
     from stopgap.benchmarks._perceived import compare, rounds
     from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
+    from stopgap.benchmarks._policies import missing_kinds
     from stopgap.fillers import ClipBank, TraceError
 
     from ._perceivedtable import sentences, tables
@@ -61,6 +62,9 @@ def perceived(
             raise TraceError(f"{trace} holds no turns; give a trace with at least one row below its header")
     _check_pictures(html, plot)
     bank = ClipBank(settings.packs)
+    for name in names:
+        for kind in missing_kinds(name, settings, bank):
+            typer.echo(f"{name} goes without {kind}: the packs have no such clip, or the kind is disabled", err=True)
     reports = []
     with progress("replaying", len(read) * rounds(settings, names, quick=quick)) as advance:
         for trace, turns in read.items():
