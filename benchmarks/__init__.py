@@ -1,13 +1,18 @@
 """Traces of real waits, replay through the real engine, and the figures it answers to."""
 
+from ._heard import sounds_of
 from ._ladders import LadderShape, best_ladder, ladder_grid
+from ._policies import BEST_LADDER, NAMES, Contender, check_policies, contender
 from ._replay import POLICIES, ReplayedTurn, benchmark_config, replay, write_jsonl
-from ._score import Score, score, sounds_of
+from ._score import Score, score
 from ._trace import BUNDLED, TraceTurn, bundled_trace, read_trace
 
 __all__ = [
+    "BEST_LADDER",
     "BUNDLED",
+    "NAMES",
     "POLICIES",
+    "Contender",
     "LadderShape",
     "ReplayedTurn",
     "Score",
@@ -15,6 +20,8 @@ __all__ = [
     "benchmark_config",
     "best_ladder",
     "bundled_trace",
+    "check_policies",
+    "contender",
     "ladder_grid",
     "read_trace",
     "replay",

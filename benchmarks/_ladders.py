@@ -1,18 +1,15 @@
 """A grid of fixed ladders, and the best of it in hindsight: what any fixed timer could have reached."""
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from stopgap.fillers import ClipBank, Config, Kind, LadderStep
+from stopgap.fillers import ClipBank, Config, Costs, Kind, LadderStep
 
 from ._replay import replay
 from ._score import Score, score
 from ._trace import TraceTurn
+from ._workers import Grounds, working
 
 FIRST_MS = (200, 300, 400, 500, 600, 700, 850, 1000, 1500, 2500)
 FIRST_KINDS = (Kind.HESITATION, Kind.PHRASE)
@@ -38,8 +35,18 @@ class LadderShape:
         return (first, LadderStep(after_ms=self.first_ms + self.then_ms, kind=self.then_kind, repeat_ms=repeat))
 
 
-def ladder_grid() -> Iterator[LadderShape]:
-    """Yield every ladder of the grid: first delay, kinds, repeat interval."""
+COARSE = frozenset({300, 500, 700, 1000, 1200, 2000, 3000, None})
+"""The delays that a coarse grid keeps."""
+
+
+def ladder_grid(*, coarse: bool = False) -> Iterator[LadderShape]:
+    """Yield every ladder of the grid: first delay, kinds, repeat interval. *coarse*: about a fifth of them."""
+    for shape in _whole_grid():
+        if not coarse or {shape.first_ms, shape.then_ms} <= COARSE:
+            yield shape
+
+
+def _whole_grid() -> Iterator[LadderShape]:
     for first_ms, first_kind in product(FIRST_MS, FIRST_KINDS):
         yield LadderShape(first_ms, first_kind)
         for then_ms, then_kind in product(THEN_MS, THEN_KINDS):
@@ -66,60 +73,45 @@ def best_ladder(
         advance: Called with 1 for each ladder that was tried.
         workers: Processes. The result does not depend on it.
     """
-    best: tuple[LadderShape, Score] | None = None
-    shapes = list(ladder_grid())
-    trial = _Trial(turns, config, known_after_ms)
-    with _mapping(trial, bank, workers) as scores:
-        for shape, reached in zip(shapes, scores(shapes), strict=True):
-            if best is None or reached.cost < best[1].cost:
-                best = (shape, reached)
+    grounds = Grounds(turns, known_after_ms, config.packs)
+    return best_ladders(
+        grounds, config, [config.costs], list(ladder_grid()), bank=bank, advance=advance, workers=workers
+    )[0]
+
+
+def best_ladders(
+    grounds: Grounds,
+    config: Config,
+    costs: Sequence[Costs],
+    shapes: Sequence[LadderShape],
+    *,
+    bank: ClipBank,
+    advance: Callable[[int], None] | None = None,
+    workers: int = 1,
+) -> list[tuple[LadderShape, Score]]:
+    """Return the best of *shapes* under each of *costs*. What a ladder plays does not depend on them, so every
+    ladder is replayed once."""
+    best: list[tuple[LadderShape, Score]] = []
+    jobs = [_Trial(shape, config, tuple(costs)) for shape in shapes]
+    with working(_try, grounds, bank, workers) as tried:
+        for shape, scores in zip(shapes, tried(jobs), strict=True):
+            reached = [(shape, found) for found in scores]
+            best = [min(pair, key=lambda b: b[1].cost) for pair in zip(best, reached, strict=True)] if best else reached
             if advance is not None:
                 advance(1)
-    assert best is not None
     return best
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What all ladders are tried on."""
+    """One ladder, and the weights it is judged by."""
 
-    turns: Sequence[TraceTurn]
+    shape: LadderShape
     config: Config
-    known_after_ms: float
-
-    def score(self, shape: LadderShape, bank: ClipBank) -> Score:
-        config = self.config.model_copy(update={"mode": "ladder", "ladder": shape.steps()})
-        return score(list(replay(self.turns, config, known_after_ms=self.known_after_ms, bank=bank)), config.costs)
+    costs: tuple[Costs, ...]
 
 
-_Scores = Callable[[Sequence[LadderShape]], Iterable[Score]]
-
-
-@contextmanager
-def _mapping(trial: _Trial, bank: ClipBank, workers: int) -> Iterator[_Scores]:
-    """Yield the function that scores ladders, in their order: here, or in *workers* processes."""
-    if workers <= 1:
-        yield lambda shapes: (trial.score(shape, bank) for shape in shapes)
-        return
-    # spawned, not forked: the caller may have threads (a progress bar), and a fork copies their locks as they are
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _prepare_worker, (trial,))
-    try:
-        yield lambda shapes: pool.map(_score_in_worker, shapes)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_here: tuple[_Trial, ClipBank] | None = None
-"""In a worker process: what it tries ladders on."""
-
-
-def _prepare_worker(trial: _Trial) -> None:
-    global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and that ends its workers
-    _here = (trial, ClipBank(trial.config.packs))
-
-
-def _score_in_worker(shape: LadderShape) -> Score:
-    assert _here is not None
-    return _here[0].score(shape, _here[1])
+def _try(trial: _Trial, grounds: Grounds, bank: ClipBank) -> list[Score]:
+    config = trial.config.model_copy(update={"mode": "ladder", "ladder": trial.shape.steps()})
+    replayed = list(replay(grounds.turns, config, known_after_ms=grounds.known_after_ms, bank=bank))
+    return [score(replayed, costs) for costs in trial.costs]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 from stopgap.engine import FillerManager, Session, SilentOutput, Turn, TurnRecord, VirtualClock
+from stopgap.engine.planning import Policy
 from stopgap.fillers import ClipBank, Config, UsageError, load_config, read_toml
 
 from ._trace import TraceNews, TraceTurn
@@ -85,10 +86,24 @@ def benchmark_config(policy: str | None = None, over: Mapping[str, Any] | str | 
     return config if policy is None else config.model_copy(update={"mode": policy})
 
 
+@runtime_checkable
+class Informed(Protocol):
+    """A policy of the benchmarks that replay tells of the turns themselves."""
+
+    def acts_on(self, turn: TraceTurn) -> None:
+        """Whatever is planned next, until the next call, is for *turn*."""
+        ...
+
+    def ended(self, turn: TraceTurn) -> None:
+        """*turn* is over: its reply is there, or it was cancelled."""
+        ...
+
+
 def replay(
     turns: Sequence[TraceTurn],
     config: Config,
     *,
+    policy: Policy | None = None,
     known_after_ms: float = 0.0,
     bank: ClipBank | None = None,
     advance: Callable[[int], None] | None = None,
@@ -100,14 +115,17 @@ def replay(
 
     Args:
         turns: As `read_trace` gives them.
-        config: The policy is its ``mode``.
+        config: Its ``mode`` is the policy where none is given.
+        policy: Decides instead, with a fresh memory; told of the turns if it is `Informed`.
         known_after_ms: Time 0 becomes known that much later, as with real end-pointing.
         bank: Ready clips, to share them between replays.
         advance: Called with 1 for each turn that has ended.
     """
     clock = VirtualClock()
-    manager = FillerManager(config, clock=clock, bank=bank)
-    stage = _Stage(manager, clock, known_after_ms / 1000.0)
+    make = None if policy is None else (lambda config, predictor: policy)
+    manager = FillerManager(config, clock=clock, bank=bank, make_policy=make)
+    informed = policy if isinstance(policy, Informed) else None
+    stage = _Stage(manager, clock, known_after_ms / 1000.0, informed)
     done: dict[int, ReplayedTurn] = {}
     next_out = 0
     for number, replayed in stage.run(turns):
@@ -123,8 +141,11 @@ def replay(
 class _Stage:
     """The replay's calendar: what happens to which turn when, in order of time."""
 
-    def __init__(self, manager: FillerManager, clock: VirtualClock, known_after_s: float) -> None:
+    def __init__(
+        self, manager: FillerManager, clock: VirtualClock, known_after_s: float, informed: Informed | None
+    ) -> None:
         self._manager = manager
+        self._informed = informed
         self._clock = clock
         self._known_after_s = known_after_s
         self._calendar: list[tuple[float, int, partial[None]]] = []
@@ -157,13 +178,15 @@ class _Stage:
         self._at(known, self._begin, number, turn)
         for news in turn.news:
             at = zero + news.at_ms / 1000.0
-            self._at(max(known, at), self._tell, number, news, at)
+            self._at(max(known, at), self._tell, number, turn, news, at)
         self._at(end, self._end, number, turn)
 
     def _begin(self, number: int, turn: TraceTurn) -> None:
         session = self._line(turn.conversation_id)
         # Where the reply is there before time 0 is known no filler can be: such a turn is never committed.
         over = turn.end_ms / 1000.0 <= self._known_after_s
+        if self._informed is not None:
+            self._informed.acts_on(turn)
         self._open[number] = session.begin(
             speech_ended_at=turn.started_at, agent=turn.agent, id=turn.turn_id, tentative=over
         )
@@ -179,7 +202,9 @@ class _Stage:
         lines.append(self._manager.session(SilentOutput(RATE), id=name))
         return lines[-1]
 
-    def _tell(self, number: int, news: TraceNews, at: float) -> None:
+    def _tell(self, number: int, turn: TraceTurn, news: TraceNews, at: float) -> None:
+        if self._informed is not None:
+            self._informed.acts_on(turn)
         self._open[number].milestone(news.name, tool=news.tool, at=at)
 
     def _end(self, number: int, turn: TraceTurn) -> None:
@@ -188,6 +213,8 @@ class _Stage:
         else:
             self._open[number].write(_REPLY)
             self._open[number].finish()
+        if self._informed is not None:
+            self._informed.ended(turn)
         self._collect(number, turn)
 
     def _collect(self, number: int, turn: TraceTurn, looks: int = 0) -> None:

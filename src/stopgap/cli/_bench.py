@@ -1,4 +1,4 @@
-"""``stopgap bench``: measurements of this machine."""
+"""``stopgap bench``: measurements of this machine (what users feel is measured in ``_perceived``)."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,8 +8,10 @@ import typer
 
 from ._console import print_json, print_table, progress
 from ._options import JsonOption
+from ._perceived import perceived
 
-bench_app = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
+bench_app = typer.Typer(name="bench", help="Measure this machine, and what users feel.", no_args_is_help=True)
+bench_app.command()(perceived)
 
 
 class Server(StrEnum):

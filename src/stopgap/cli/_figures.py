@@ -91,11 +91,15 @@ class Report:
         best = self.best_ladder
         if best is None:
             return
-        shape = best.ladder
-        then = "" if shape.then_ms is None else f", then {shape.then_kind} {shape.then_ms} ms later"
-        again = " and again at that distance" if shape.then_ms is not None and not shape.then_kind.loops else ""
-        yield f"best fixed ladder in hindsight: {shape.first_kind} at {shape.first_ms} ms{then}{again}"
+        yield f"best fixed ladder in hindsight: {ladder_words(best.ladder)}"
         yield f"cost {self.policy} / best ladder: {best.ratio:.3f}"
+
+
+def ladder_words(shape: LadderShape) -> str:
+    """Return what *shape* plays."""
+    then = "" if shape.then_ms is None else f", then {shape.then_kind} {shape.then_ms} ms later"
+    again = " and again at that distance" if shape.then_ms is not None and not shape.then_kind.loops else ""
+    return f"{shape.first_kind} at {shape.first_ms} ms{then}{again}"
 
 
 def _written(value: float, form: str) -> str:

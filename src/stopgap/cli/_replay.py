@@ -8,7 +8,7 @@ import typer
 
 from ._console import print_json, print_table, progress
 from ._files import written_whole
-from ._options import ConfigOption, JsonOption
+from ._options import ConfigOption, JsonOption, cores
 
 if TYPE_CHECKING:
     from stopgap.benchmarks import ReplayedTurn
@@ -23,7 +23,12 @@ def replay(
     ],
     policy: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="none, ladder or predictive. Default: the configuration's mode."),
+        typer.Option(
+            metavar="POLICY",
+            help="none, ladder or predictive; what others do: vocode, lex, agora, short or median-gate; or a bound "
+            "that knows the trace: best-ladder (takes minutes), best-sheet or oracle. Default: the configuration's "
+            "mode.",
+        ),
     ] = None,
     config: ConfigOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of clips.")] = None,
@@ -47,26 +52,32 @@ def replay(
 
     from ._figures import Comparison, Report
 
-    settings = benchmarks.benchmark_config(policy, config)
+    if policy is not None:
+        benchmarks.check_policies([policy])
+    settings = benchmarks.benchmark_config(None, config)
+    name = policy or settings.mode
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     turns = benchmarks.read_trace(trace)
     if not turns:
         raise TraceError(f"{trace} holds no turns; give a trace with at least one row below its header")
     bank = ClipBank(settings.packs)
-    with progress(f"replaying {settings.mode}", len(turns)) as advance:
-        replayed = list(benchmarks.replay(turns, settings, known_after_ms=known_after_ms, bank=bank, advance=advance))
+    best = None
+    if best_ladder or name == benchmarks.BEST_LADDER:
+        with progress("trying every ladder", len(list(benchmarks.ladder_grid()))) as advance:
+            best = benchmarks.best_ladder(
+                turns, settings, bank=bank, known_after_ms=known_after_ms, advance=advance, workers=cores()
+            )
+    chosen = benchmarks.contender(name, settings, ladder=best[0] if best is not None else None)
+    with progress(f"replaying {name}", len(turns)) as advance:
+        replayed = chosen.replay(turns, bank=bank, known_after_ms=known_after_ms, advance=advance)
     if out is not None:
         _write(replayed, out)
     score = benchmarks.score(replayed, settings.costs)
     comparison = None
-    if best_ladder:
-        with progress("trying every ladder", len(list(benchmarks.ladder_grid()))) as advance:
-            best = benchmarks.best_ladder(
-                turns, settings, bank=bank, known_after_ms=known_after_ms, advance=advance, workers=_cores()
-            )
+    if best_ladder and best is not None:
         comparison = Comparison(*best, ratio=score.cost / best[1].cost if best[1].cost else float("nan"))
-    report = Report(trace, settings.mode, settings.seed, known_after_ms, score, comparison)
+    report = Report(trace, name, settings.seed, known_after_ms, score, comparison)
     aside = out == Path("-")
     if as_json:
         print_json(report.as_dict(), err=aside)
@@ -85,10 +96,3 @@ def _write(replayed: "list[ReplayedTurn]", out: Path) -> None:
     else:
         with written_whole(out) as file:
             write_jsonl(replayed, file)
-
-
-def _cores() -> int:
-    """Return how many processors this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
