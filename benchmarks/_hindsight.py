@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from stopgap.engine.planning import GRID_S, PlannedCue, Planner, Ready, Situation
-from stopgap.engine.prediction import Context, LatencyPredictor, Lesson, WaitDistribution
+from stopgap.engine.planning import GRID_S, PlannedCue, Planner, Sheet, Situation
+from stopgap.engine.prediction import Context, LatencyPredictor, Lesson, LifeTable, WaitDistribution, kaplan_meier
 from stopgap.fillers import Clip, Config, Override
 
 from ._trace import TraceTurn
@@ -45,16 +45,12 @@ class PointMass(WaitDistribution):
         return PointMass(self._wait_s, elapsed)
 
 
-def marginal(turns: Iterable[TraceTurn], config: Config) -> WaitDistribution:
+def marginal(turns: Iterable[TraceTurn]) -> WaitDistribution:
     """Return the distribution of all waits of *turns*, cancelled ones censored: no prior, no ageing, no context."""
-    settings = config.prediction.model_copy(update={"half_life": 10**9, "pseudo_count": 1e-6})
-    bare = config.model_copy(update={"prediction": settings, "agents": {}, "tools": {}})
-    predictor = LatencyPredictor(bare)
-    nobody = Context()
-    predictor.learn(
-        Lesson("speech_ended", nobody, turn.end_ms / 1000.0, turn.reply_ready_ms is not None) for turn in turns
-    )
-    return predictor.predict("speech_ended", nobody)
+    table = LifeTable(half_life=10**9)
+    for turn in turns:
+        table.add(turn.end_ms / 1000.0, ended=turn.reply_ready_ms is not None)
+    return WaitDistribution(kaplan_meier(*table.weighted()))
 
 
 class OneSheet:
@@ -66,13 +62,13 @@ class OneSheet:
     name = "best-sheet"
 
     def __init__(self, config: Config, turns: Iterable[TraceTurn]) -> None:
-        self._planner = Planner(config, OneDistribution(config, marginal(turns, config)))
+        self._planner = Planner(config, OneDistribution(config, marginal(turns)))
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+    def plan(self, situation: Situation) -> Sheet:
         return self._planner.plan(_deaf(situation))
 
-    def ready(self, situation: Situation) -> Ready:
-        return Ready(self.plan(situation), stale=False)
+    def ready(self, situation: Situation) -> Sheet:
+        return self.plan(situation)
 
 
 class Oracle:
@@ -98,16 +94,17 @@ class Oracle:
     def ended(self, turn: TraceTurn) -> None:
         """There is nothing to learn for one who knows."""
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+    def plan(self, situation: Situation) -> Sheet:
         left_s = self._end_s - situation.wait_age_s - situation.sounding_s
         if self._planner is None or left_s <= 2 * GRID_S:
-            return ()
+            return Sheet()
         few = _longest_and_shortest(situation.clips)
         known = replace(_deaf(situation), clips=few, recent=situation.recent)
-        return tuple(_named(cue, few) for cue in self._planner.plan(known))
+        sheet = self._planner.plan(known)
+        return replace(sheet, cues=tuple(_named(cue, few) for cue in sheet.cues))
 
-    def ready(self, situation: Situation) -> Ready:
-        return Ready(self.plan(situation), stale=False)
+    def ready(self, situation: Situation) -> Sheet:
+        return self.plan(situation)
 
 
 def _deaf(situation: Situation) -> Situation:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from statistics import median
 
-from stopgap.engine.planning import PlannedCue, Ready, Situation
+from stopgap.engine.planning import PlannedCue, Sheet, Situation
 from stopgap.fillers import Kind
 
 from ._trace import TraceTurn
@@ -38,19 +38,19 @@ class MedianGate:
             if news.name == "tool_started":
                 self._waits["tool", news.tool].append((turn.reply_ready_ms - news.at_ms) / 1000.0)
 
-    def plan(self, situation: Situation) -> tuple[PlannedCue, ...]:
+    def plan(self, situation: Situation) -> Sheet:
         if situation.spoken:
-            return ()
+            return Sheet()
         tool_age, context = situation.tool_age_s, situation.context
         key = ("agent", context.agent) if tool_age is None else ("tool", context.tool)
         age_s = situation.wait_age_s if tool_age is None else tool_age
         waits = self._waits.get(key)
         if not waits or median(waits) < LEAST_MEDIAN_S:
-            return ()
+            return Sheet()
         at = START_S - age_s
         if at < -1e-9 and not situation.first:
-            return ()
-        return (PlannedCue(max(at, 0.0), Kind.PHRASE, reason=f"median {median(waits):.2f} s"),)
+            return Sheet()
+        return Sheet((PlannedCue(max(at, 0.0), Kind.PHRASE, reason=f"median {median(waits):.2f} s"),))
 
-    def ready(self, situation: Situation) -> Ready:
-        return Ready(self.plan(situation), stale=False)
+    def ready(self, situation: Situation) -> Sheet:
+        return self.plan(situation)

@@ -55,7 +55,9 @@ def walk(turns: Sequence[TraceTurn], predictor: LatencyPredictor) -> list[Row]:
 def coverage(rows: Sequence[Row], milestone: str = "speech_ended", first: int = 0, last: int = 10**9) -> Floats:
     """Return the share of replies within each quantile, of turns *first* up to *last*."""
     kept = [row for row in rows if row[0] == milestone and row[3] and first <= row[4] < last]
-    return np.array([[wait <= quantile for quantile in predicted] for _, predicted, wait, _, _ in kept]).mean(axis=0)
+    inside = np.array([[wait <= quantile for quantile in predicted] for _, predicted, wait, _, _ in kept], float)
+    shares: Floats = inside.mean(axis=0)
+    return shares
 
 
 def pinball(rows: Sequence[Row], milestone: str = "speech_ended") -> float:

@@ -46,7 +46,7 @@ def test_what_a_bed_is_worth_is_shown_both_ways(bank: ClipBank) -> None:
     config = benchmark_config("ladder", {"ladder": [{"after_ms": 500, "kind": "ambience"}]})
     found = heard(list(replay(turns, config, bank=bank)), config.costs)
     assert found.gap[0] == pytest.approx(0.5, abs=1e-3)
-    assert found.gap_beds_silent[0] == pytest.approx(3.02, abs=1e-3)  # 20 ms of fade
+    assert found.gap_beds_silent[0] == pytest.approx(3.0, abs=1e-3)
     assert (found.over(0.7)[0], found.over(2.0, beds_are_sound=False)[0]) == (0.0, 1.0)
 
 
@@ -107,9 +107,9 @@ def test_an_interval_holds_its_figure_and_repeats_itself() -> None:
     assert found.value == pytest.approx(one.mean())
     assert found.low < found.value < found.high
     difference = Bootstrap(calls).ratio((one + 0.1) - one)
-    assert (difference.low, difference.high) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert [difference.low, difference.high] == pytest.approx([0.1, 0.1])
     ratio = Bootstrap(calls).ratio(0.7 * one, one)
-    assert (ratio.low, ratio.value, ratio.high) == tuple(pytest.approx(0.7) for _ in range(3))
+    assert [ratio.low, ratio.value, ratio.high] == pytest.approx([0.7, 0.7, 0.7])
 
 
 def test_an_interval_is_as_wide_as_theory_says() -> None:

@@ -155,7 +155,7 @@ def test_one_sheet_plays_the_same_in_every_turn(voice: list[TraceTurn], bank: Cl
 def test_the_marginal_is_that_of_all_turns() -> None:
     """Half of the answered waits are within its median, to the width of a bucket (5 %)."""
     turns = [turn(str(n), 10.0 * n, 1000.0 + 20.0 * n) for n in range(101)]
-    wait = marginal(turns, benchmark_config())
+    wait = marginal(turns)
     assert wait.quantile(0.5) == pytest.approx(2.0, rel=0.05)
     assert float(wait.survival(0.9)) == pytest.approx(1.0)
     assert float(wait.survival(3.2)) == pytest.approx(0.0, abs=1e-6)

@@ -49,4 +49,5 @@ def without_news(counts: Floats, whole: WaitDistribution, elapsed: float) -> Wai
 def _from(mass: Floats, elapsed: float) -> Floats:
     """Return how much of *mass* (per bucket, evenly within) lies beyond each edge, and beyond *elapsed*."""
     beyond = np.concatenate([np.cumsum(mass[::-1])[::-1], [0.0]])
-    return np.minimum(beyond, float(np.interp(elapsed, EDGES, beyond)))
+    left: Floats = np.minimum(beyond, float(np.interp(elapsed, EDGES, beyond)))
+    return left
