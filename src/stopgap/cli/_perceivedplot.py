@@ -27,6 +27,8 @@ SIZE = (6.4, 4.2)
 """Inches of one picture."""
 COLUMNS = 3
 """Pictures side by side."""
+BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+"""Where a legend stands that would cover something inside."""
 
 Draw = Callable[[Any, TraceReport], None]
 
@@ -132,7 +134,7 @@ def _draw_trade(panel: Any, report: TraceReport) -> None:
     panel.margins(x=0.08)
     panel.set_xlabel("spoken fillers per minute of waiting", fontsize=8)
     panel.set_ylabel("% of turns with over 1 s of silence; ⋯ target", fontsize=8)
-    panel.legend(fontsize=7, frameon=False, loc="center left", title="◇ knows the trace", title_fontsize=7)
+    panel.legend(fontsize=7, frameon=False, title="◇ knows the trace", title_fontsize=7, **BESIDE)
     _dress(panel, "both")
 
 
@@ -163,7 +165,7 @@ def _draw_credit(panel: Any, report: TraceReport) -> None:
     panel.set_xticks([credit for credit, _ in costs])
     panel.set_xlabel("ambience_credit: share of a bed's time that does not count as silence", fontsize=8)
     panel.set_ylabel("cost of a turn, s of plain waiting", fontsize=8)
-    panel.legend(fontsize=7, frameon=False)
+    panel.legend(fontsize=7, frameon=False, **BESIDE)
     _dress(panel, "both")
 
 

@@ -43,6 +43,8 @@ def sentences(report: PerceivedReport) -> Iterator[str]:
         "[ ]: 95 % bootstrap interval, conversations drawn anew, policies paired turn by turn; what was chosen in "
         "hindsight (best-ladder, best-sheet) is not chosen anew. best-ladder, best-sheet and oracle know the trace"
     )
+    if any(trace.verdicts[DEFAULT] for trace in report.traces):
+        yield "the targets were set for mixed calls, as in voice_mixed_dev; other traffic may be harder or easier"
     for trace in report.traces:
         for outcome in trace.outcomes:
             if outcome.ladder is not None and outcome.setting.name in ALWAYS_SHOWN:
