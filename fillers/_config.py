@@ -68,7 +68,7 @@ class Handoff(Section):
     min_play_ms: Milliseconds = 0.0
     """Once started, the filler sounds at least this long."""
     max_finish_ms: Milliseconds = 0.0
-    """Play on to the next cut mark if it is at most this far away; 600000 always finishes."""
+    """Play on to the next cut mark if it is at most this far away (to play to the end always: a long *min_play_ms*)."""
     fade_ms: Milliseconds = 40.0
     """No mark near enough: fade over this long."""
     gap_ms: float = Field(default=0.0, ge=-10_000, le=10_000)
