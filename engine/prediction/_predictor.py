@@ -26,7 +26,12 @@ FRESH_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a turn when its wait is predicted."""
+    """What is known of a turn when its wait is predicted.
+
+    The number of words the user said is left out: on the second half of ``voice_mixed_dev`` (learning goes on from
+    the first) a level of the back-off per octave of words changes the pinball loss from 0.299 to 0.301 s, per half
+    octave to 0.299 s; in ``web_search_dev`` from 0.228 to 0.222 and 0.234 s.
+    """
 
     agent: str | None = None
     """Agent or model."""
