@@ -20,6 +20,8 @@ from ._snapshot import Key, Snapshot, TableCounts
 
 MOST_TABLES = 4096
 """Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
+EVERYTHING = ""
+"""Stands for all agents and tools."""
 FRESH_SHARE = 0.05
 """A prediction stands for the next ones, when they are judged, until its context has seen this share more waits."""
 
@@ -80,8 +82,8 @@ class LatencyPredictor:
     counted as replies (Kaplan-Meier).
 
     What the tables say is then corrected by how waits have fallen into earlier predictions (`Recalibration`), one
-    record per milestone. When all waits become longer or shorter by a factor at once, that is noticed within a few
-    turns (`Drift`), and what was learned before is read multiplied by it.
+    record per milestone. When all waits, or all of one agent or tool, become longer or shorter by a factor at once,
+    that is noticed within a few turns (`Drift`), and what was learned before is read multiplied by it.
 
     Args:
         config: Its ``prediction`` section, and ``expected_ms`` of agents and tools.
@@ -95,10 +97,10 @@ class LatencyPredictor:
         self._cache: dict[Key, _Estimate] = {}
         self._records: dict[str, Recalibration] = {}
         self._accounts: dict[Key, Account] = {}
-        self._drift = Drift()
-        self._recent: deque[tuple[Recalibration, Entry]] = deque(maxlen=2 * MEMORY)
+        self._drifts: dict[str, Drift] = {}
+        self._recent: deque[tuple[Recalibration, Entry, str]] = deque(maxlen=2 * MEMORY)
         self.drifts = 0
-        """Sudden changes of all waits that were noticed."""
+        """Sudden changes that were noticed, of all waits or of those of one agent or tool."""
 
     def learn(self, lessons: Iterable[Lesson]) -> None:
         """Take in observed waits; negative ones (a reply before its milestone) and those without end teach nothing."""
@@ -209,13 +211,25 @@ class LatencyPredictor:
         record = self._records.get(root)
         if record is None:
             record = self._records[root] = Recalibration()
-        self._recent.append((record, record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)))
+        entry = record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)
+        self._recent.append((record, entry, keys[0][1] if len(keys[0]) > 1 else EVERYTHING))
         if lesson.ended and lesson.next_s is None and seen[0] >= ENOUGH:
             if standing.density is None or seen[0] - standing.density_seen > FRESH_SHARE * seen[0]:
                 standing.density, standing.density_seen = self._direct(keys[0], standing.raw), seen[0]
-            found = self._drift.observe(standing.density, lesson.wait_s)
-            if found is not None:
-                self._rescale(*found)
+            for name in (EVERYTHING, keys[0][1]) if len(keys[0]) > 1 else (EVERYTHING,):
+                found = self._drift(name).observe(standing.density, lesson.wait_s)
+                if found is not None:
+                    self._rescale(*found, name)
+                    break
+
+    def _drift(self, name: str) -> Drift:
+        """Return the test for a sudden change of all waits of an agent or tool, or of everything."""
+        drift = self._drifts.get(name)
+        if drift is None:
+            if len(self._drifts) >= MOST_TABLES:
+                del self._drifts[next(iter(self._drifts))]
+            drift = self._drifts[name] = Drift()
+        return drift
 
     def _direct(self, key: Key, raw: WaitDistribution) -> Floats:
         """Return the density of waits in which no further milestone comes, as `Drift` wants it.
@@ -228,13 +242,19 @@ class LatencyPredictor:
             np.maximum(counts[ENDED] - counts[LATER_ENDED], 0.0) + self._config.prediction.pseudo_count * raw.pmf
         )
 
-    def _rescale(self, buckets: int, since: int) -> None:
-        """All waits have changed by *buckets*; the last *since* on record were compared with what no longer held."""
-        for table in self._tables.values():
-            table.rescale(buckets)
-        for record, entry in list(self._recent)[-since:]:
+    def _rescale(self, buckets: int, since: int, name: str = EVERYTHING) -> None:
+        """All waits of *name* have changed by *buckets*; of those on record the last *since* of it were compared with
+        what no longer held."""
+        everything = name == EVERYTHING
+        for key, table in self._tables.items():
+            if everything or name in key:
+                table.rescale(buckets)
+        concerned = [place for place, item in enumerate(self._recent) if everything or item[2] == name][-since:]
+        for place in concerned:
+            record, entry, _ = self._recent[place]
             record.take_back(entry)
         self._recent.clear()
+        self._drifts.clear()
         self.drifts += 1
 
     def _estimate(self, context: Context, keys: tuple[Key, ...]) -> WaitDistribution:
