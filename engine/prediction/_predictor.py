@@ -99,6 +99,8 @@ class LatencyPredictor:
         self._accounts: dict[Key, Account] = {}
         self._drifts: dict[str, Drift] = {}
         self._recent: deque[tuple[Recalibration, Entry, str]] = deque(maxlen=2 * MEMORY)
+        self.learned = 0
+        """Waits learned in this process."""
         self.drifts = 0
         """Sudden changes that were noticed, of all waits or of those of one agent or tool."""
 
@@ -107,6 +109,7 @@ class LatencyPredictor:
         for lesson in lessons:
             if not 0.0 <= lesson.wait_s < math.inf:
                 continue
+            self.learned += 1
             keys = _keys(lesson.milestone, lesson.context)
             self._judge(lesson, keys)
             for key in keys:
