@@ -11,6 +11,7 @@ import numpy as np
 from ...fillers import Config
 from ._absence import without_news
 from ._buckets import Floats
+from ._context import Context, Lesson, inside, keys_of
 from ._distribution import WaitDistribution, log_normal
 from ._drift import ENOUGH, MEMORY, Drift, log_density
 from ._lifetable import ENDED, LATER_ENDED, LifeTable, kaplan_meier
@@ -24,37 +25,6 @@ EVERYTHING = ""
 """Stands for all agents and tools."""
 FRESH_SHARE = 0.05
 """A prediction stands for the next ones, when they are judged, until its context has seen this share more waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known of a turn when its wait is predicted.
-
-    The number of words the user said is left out: on the second half of ``voice_mixed_dev`` (learning goes on from
-    the first) a level of the back-off per octave of words changes the pinball loss from 0.299 to 0.301 s, per half
-    octave to 0.299 s; in ``web_search_dev`` from 0.228 to 0.222 and 0.234 s.
-    """
-
-    agent: str | None = None
-    """Agent or model."""
-    tool: str | None = None
-    """The tool that runs, from its start on."""
-    again: bool = False
-    """A further wait of the turn, after a spoken preamble."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One observed wait, from a milestone to the first audio of the reply being available."""
-
-    milestone: str
-    context: Context
-    """As it was known at the milestone."""
-    wait_s: float
-    ended: bool
-    """False: cut off (cancelled, barged in) at that time, the reply had not come."""
-    next_s: float | None = None
-    """s from the milestone to the next one within the wait; None: none came."""
 
 
 @dataclass(slots=True)
@@ -110,17 +80,17 @@ class LatencyPredictor:
             if not 0.0 <= lesson.wait_s < math.inf:
                 continue
             self.learned += 1
-            keys = _keys(lesson.milestone, lesson.context)
+            keys = keys_of(lesson.milestone, lesson.context)
             self._judge(lesson, keys)
             for key in keys:
-                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=_inside(lesson))
+                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=inside(lesson))
 
     def predict(self, milestone: str, context: Context, elapsed: float = 0.0) -> WaitDistribution:
         """Return the distribution of the rest of a wait, *elapsed* s after *milestone*.
 
         With *elapsed* it is known, too, that no further milestone has come until then.
         """
-        keys = _keys(milestone, context)
+        keys = keys_of(milestone, context)
         whole = self._estimated(milestone, context, keys).corrected
         if not elapsed > 0.0:
             return whole
@@ -133,7 +103,7 @@ class LatencyPredictor:
 
     def waits_seen(self, milestone: str, context: Context) -> tuple[int, ...]:
         """Return how many waits each level of the back-off has seen, the most special first."""
-        return self._seen(_keys(milestone, context))
+        return self._seen(keys_of(milestone, context))
 
     def report(self) -> tuple[Report, ...]:
         """Return how good the predictions were, per milestone and context; see `Report`."""
@@ -292,21 +262,3 @@ def _any_name() -> str:
 def _close(estimate: _Estimate, seen: tuple[int, ...], drifts: int) -> bool:
     """Return whether *estimate* still tells about what a new one would: its own context has hardly seen more."""
     return estimate.drifts == drifts and seen[0] - estimate.seen[0] <= FRESH_SHARE * seen[0]
-
-
-def _inside(lesson: Lesson) -> float | None:
-    """Return the time of the next milestone, if it lies within the wait."""
-    return lesson.next_s if lesson.next_s is not None and 0.0 <= lesson.next_s <= lesson.wait_s else None
-
-
-def _keys(milestone: str, context: Context) -> tuple[Key, ...]:
-    """Return the back-off chain, most special first.
-
-    While a tool runs its name says most (in measured search tools it explains 89 % of the logarithm's variance);
-    everywhere else the agent's does.
-    """
-    root = (f"again {milestone}" if context.again else milestone,)
-    if milestone == "tool_started" and context.tool is not None:
-        by_tool = (*root, f"tool {context.tool}")
-        return ((*by_tool, f"agent {context.agent}"), by_tool, root) if context.agent else (by_tool, root)
-    return ((*root, f"agent {context.agent}"), root) if context.agent is not None else (root,)
