@@ -26,6 +26,7 @@ class WaitsKeeper:
         self._path = path
         self._clock = clock
         self._due = clock.now() + SAVE_EVERY_S
+        self._saved = 0
         self._warned = False
         put_right_in_children(self)
         try:
@@ -39,7 +40,12 @@ class WaitsKeeper:
             self.save()
 
     def save(self) -> None:
+        """Save if anything was learned since the last time."""
         self._due = self._clock.now() + SAVE_EVERY_S
+        learned = self._predictor.learned
+        if learned == self._saved:
+            return
+        self._saved = learned
         try:
             save_waits(self._predictor, self._path)
         except OSError as exc:

@@ -275,6 +275,22 @@ def test_the_factor_is_found(by: float) -> None:
     pytest.fail("nothing was found in 200 waits")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sudden_change_of_one_agent(seed: int) -> None:
+    """When one of three agents becomes 1.7 times as slow that is noticed, too: its next 200 turns are covered within
+    five points and two standard errors, and so are the others'."""
+    turns = synthetic("steady", 1100, 400 + seed)
+    turns = [slowed(turn, 1.7) if turn.agent == "agent 1" and n >= 450 else turn for n, turn in enumerate(turns)]
+    predictor = LatencyPredictor(Config())
+    rows = walk(turns, predictor)
+    assert 1 <= predictor.drifts <= 2
+    slow = {number for number, turn in enumerate(turns) if turn.agent == "agent 1"}
+    for own in (True, False):
+        chosen = [row for row in rows if row[4] >= 450 and (row[4] in slow) == own][:200]
+        for share, level in zip(coverage(chosen)[1:], LEVELS[1:], strict=True):
+            assert abs(share - level) < 0.05 + 2.0 * math.sqrt(level * (1.0 - level) / 200)
+
+
 def test_what_was_learned_moves_along() -> None:
     """After a change that is noticed, the waits of an agent that has not been heard since are predicted changed."""
     rng = np.random.default_rng(6)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stopgap.engine import FillerManager, SilentOutput, VirtualClock
+from stopgap.engine._keeping import WaitsKeeper
 from stopgap.engine.prediction import (
     Context,
     LatencyPredictor,
@@ -296,3 +297,20 @@ def test_a_manager_goes_on_without_its_file(tmp_path: Path, bank: ClipBank, capl
         turn_of(manager, clock)
         manager.close()
     assert caplog.text.count("cannot be kept") == 1
+
+
+def test_what_was_learned_is_saved_now_and_then(tmp_path: Path) -> None:
+    """Once a minute, and only when there is something new."""
+    path, clock = tmp_path / "waits.json", VirtualClock()
+    predictor = LatencyPredictor(Config())
+    keeper = WaitsKeeper(predictor, str(path), clock)
+    predictor.learn([Lesson("speech_ended", A, 1.0, True)])
+    keeper.tick()
+    assert not path.exists()
+    clock.advance(61.0)
+    keeper.tick()
+    assert read_waits(path) == predictor.snapshot()
+    path.unlink()
+    clock.advance(61.0)
+    keeper.tick()
+    assert not path.exists()

@@ -48,6 +48,6 @@ def without_news(counts: Floats, whole: WaitDistribution, elapsed: float) -> Wai
 
 def _from(mass: Floats, elapsed: float) -> Floats:
     """Return how much of *mass* (per bucket, evenly within) lies beyond each edge, and beyond *elapsed*."""
-    beyond = np.concatenate([np.cumsum(mass[::-1])[::-1], [0.0]])
-    left: Floats = np.minimum(beyond, float(np.interp(elapsed, EDGES, beyond)))
-    return left
+    beyond: Floats = np.zeros(COUNT + 1)
+    np.cumsum(mass[::-1], out=beyond[-2::-1])
+    return np.clip(beyond, 0.0, float(np.interp(elapsed, EDGES, beyond)))

@@ -8,6 +8,7 @@ import numpy as np
 from ._buckets import COUNT, EDGES, Floats, bucket
 
 WIDTHS: Floats = np.diff(EDGES)
+_END_S = float(EDGES[-1])
 LEVELS = (0.5, 0.8, 0.95)
 """Quantiles that reports are about."""
 
@@ -51,18 +52,27 @@ class WaitDistribution:
 
     def quantile(self, share: float) -> float:
         """Return the s from now within which the wait ends with probability *share*, 0 < share < 1."""
-        level = (1.0 - share) * self._alive
-        place = len(EDGES) - int(self._survival[::-1].searchsorted(level))
-        if place >= len(EDGES):
-            return max(0.0, float(EDGES[-1]) - self.elapsed)
-        high, low = self._survival[place - 1], self._survival[place]
-        within = (high - level) / (high - low) if high > low else 0.0
-        return max(0.0, float(EDGES[place - 1] + within * (EDGES[place] - EDGES[place - 1])) - self.elapsed)
+        return self._quantiles((share,))[0]
 
     @cached_property
     def quantiles(self) -> tuple[float, ...]:
         """The quantiles at `LEVELS`, s."""
-        return tuple(self.quantile(share) for share in LEVELS)
+        return self._quantiles(LEVELS)
+
+    def _quantiles(self, shares: tuple[float, ...]) -> tuple[float, ...]:
+        survival, alive = self._survival, self._alive
+        levels = [(1.0 - share) * alive for share in shares]
+        found = []
+        for level, behind in zip(levels, survival[::-1].searchsorted(levels).tolist(), strict=True):
+            place = len(EDGES) - behind
+            if place >= len(EDGES):
+                at = _END_S
+            else:
+                high, low = survival.item(place - 1), survival.item(place)
+                within = (high - level) / (high - low) if high > low else 0.0
+                at = EDGES.item(place - 1) + within * WIDTHS.item(place - 1)
+            found.append(max(0.0, at - self.elapsed))
+        return tuple(found)
 
     def after(self, elapsed: float) -> "WaitDistribution":
         """Return the distribution of the rest of the wait, *elapsed* s after its beginning."""
@@ -78,10 +88,11 @@ class WaitDistribution:
         Exact for the distribution as it is held, linear between bucket edges (Gneiting & Raftery 2007, eq. 20).
         """
         alive = self._survival
-        squares = (alive[:-1] ** 2 + alive[:-1] * alive[1:] + alive[1:] ** 2) / 3.0 * WIDTHS
-        missing = WIDTHS - (alive[:-1] + alive[1:]) * WIDTHS + squares  # the same of 1 - alive
-        if wait_s >= EDGES[-1]:
-            return float(missing.sum()) + wait_s - float(EDGES[-1])
+        both = alive[:-1] + alive[1:]
+        squares = (both * both - alive[:-1] * alive[1:]) * (WIDTHS / 3.0)
+        missing = WIDTHS * (1.0 - both) + squares  # the same of 1 - alive
+        if wait_s >= _END_S:
+            return float(missing.sum()) + wait_s - _END_S
         place = bucket(wait_s)
         split, width = self._at(wait_s), max(wait_s - float(EDGES[place]), 0.0)
         left, right = float(alive[place]), float(alive[place + 1])

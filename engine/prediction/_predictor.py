@@ -11,6 +11,7 @@ import numpy as np
 from ...fillers import Config
 from ._absence import without_news
 from ._buckets import Floats
+from ._context import Context, Lesson, inside, keys_of
 from ._distribution import WaitDistribution, log_normal
 from ._drift import ENOUGH, MEMORY, Drift, log_density
 from ._lifetable import ENDED, LATER_ENDED, LifeTable, kaplan_meier
@@ -20,34 +21,10 @@ from ._snapshot import Key, Snapshot, TableCounts
 
 MOST_TABLES = 4096
 """Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
+EVERYTHING = ""
+"""Stands for all agents and tools."""
 FRESH_SHARE = 0.05
 """A prediction stands for the next ones, when they are judged, until its context has seen this share more waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known of a turn when its wait is predicted."""
-
-    agent: str | None = None
-    """Agent or model."""
-    tool: str | None = None
-    """The tool that runs, from its start on."""
-    again: bool = False
-    """A further wait of the turn, after a spoken preamble."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One observed wait, from a milestone to the first audio of the reply being available."""
-
-    milestone: str
-    context: Context
-    """As it was known at the milestone."""
-    wait_s: float
-    ended: bool
-    """False: cut off (cancelled, barged in) at that time, the reply had not come."""
-    next_s: float | None = None
-    """s from the milestone to the next one within the wait; None: none came."""
 
 
 @dataclass(slots=True)
@@ -75,8 +52,8 @@ class LatencyPredictor:
     counted as replies (Kaplan-Meier).
 
     What the tables say is then corrected by how waits have fallen into earlier predictions (`Recalibration`), one
-    record per milestone. When all waits become longer or shorter by a factor at once, that is noticed within a few
-    turns (`Drift`), and what was learned before is read multiplied by it.
+    record per milestone. When all waits, or all of one agent or tool, become longer or shorter by a factor at once,
+    that is noticed within a few turns (`Drift`), and what was learned before is read multiplied by it.
 
     Args:
         config: Its ``prediction`` section, and ``expected_ms`` of agents and tools.
@@ -90,27 +67,30 @@ class LatencyPredictor:
         self._cache: dict[Key, _Estimate] = {}
         self._records: dict[str, Recalibration] = {}
         self._accounts: dict[Key, Account] = {}
-        self._drift = Drift()
-        self._recent: deque[tuple[Recalibration, Entry]] = deque(maxlen=2 * MEMORY)
+        self._drifts: dict[str, Drift] = {}
+        self._recent: deque[tuple[Recalibration, Entry, str]] = deque(maxlen=2 * MEMORY)
+        self.learned = 0
+        """Waits learned in this process."""
         self.drifts = 0
-        """Sudden changes of all waits that were noticed."""
+        """Sudden changes that were noticed, of all waits or of those of one agent or tool."""
 
     def learn(self, lessons: Iterable[Lesson]) -> None:
         """Take in observed waits; negative ones (a reply before its milestone) and those without end teach nothing."""
         for lesson in lessons:
             if not 0.0 <= lesson.wait_s < math.inf:
                 continue
-            keys = _keys(lesson.milestone, lesson.context)
+            self.learned += 1
+            keys = keys_of(lesson.milestone, lesson.context)
             self._judge(lesson, keys)
             for key in keys:
-                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=_inside(lesson))
+                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=inside(lesson))
 
     def predict(self, milestone: str, context: Context, elapsed: float = 0.0) -> WaitDistribution:
         """Return the distribution of the rest of a wait, *elapsed* s after *milestone*.
 
         With *elapsed* it is known, too, that no further milestone has come until then.
         """
-        keys = _keys(milestone, context)
+        keys = keys_of(milestone, context)
         whole = self._estimated(milestone, context, keys).corrected
         if not elapsed > 0.0:
             return whole
@@ -123,7 +103,7 @@ class LatencyPredictor:
 
     def waits_seen(self, milestone: str, context: Context) -> tuple[int, ...]:
         """Return how many waits each level of the back-off has seen, the most special first."""
-        return self._seen(_keys(milestone, context))
+        return self._seen(keys_of(milestone, context))
 
     def report(self) -> tuple[Report, ...]:
         """Return how good the predictions were, per milestone and context; see `Report`."""
@@ -204,13 +184,25 @@ class LatencyPredictor:
         record = self._records.get(root)
         if record is None:
             record = self._records[root] = Recalibration()
-        self._recent.append((record, record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)))
+        entry = record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)
+        self._recent.append((record, entry, keys[0][1] if len(keys[0]) > 1 else EVERYTHING))
         if lesson.ended and lesson.next_s is None and seen[0] >= ENOUGH:
             if standing.density is None or seen[0] - standing.density_seen > FRESH_SHARE * seen[0]:
                 standing.density, standing.density_seen = self._direct(keys[0], standing.raw), seen[0]
-            found = self._drift.observe(standing.density, lesson.wait_s)
-            if found is not None:
-                self._rescale(*found)
+            for name in (EVERYTHING, keys[0][1]) if len(keys[0]) > 1 else (EVERYTHING,):
+                found = self._drift(name).observe(standing.density, lesson.wait_s)
+                if found is not None:
+                    self._rescale(*found, name)
+                    break
+
+    def _drift(self, name: str) -> Drift:
+        """Return the test for a sudden change of all waits of an agent or tool, or of everything."""
+        drift = self._drifts.get(name)
+        if drift is None:
+            if len(self._drifts) >= MOST_TABLES:
+                del self._drifts[next(iter(self._drifts))]
+            drift = self._drifts[name] = Drift()
+        return drift
 
     def _direct(self, key: Key, raw: WaitDistribution) -> Floats:
         """Return the density of waits in which no further milestone comes, as `Drift` wants it.
@@ -223,13 +215,19 @@ class LatencyPredictor:
             np.maximum(counts[ENDED] - counts[LATER_ENDED], 0.0) + self._config.prediction.pseudo_count * raw.pmf
         )
 
-    def _rescale(self, buckets: int, since: int) -> None:
-        """All waits have changed by *buckets*; the last *since* on record were compared with what no longer held."""
-        for table in self._tables.values():
-            table.rescale(buckets)
-        for record, entry in list(self._recent)[-since:]:
+    def _rescale(self, buckets: int, since: int, name: str = EVERYTHING) -> None:
+        """All waits of *name* have changed by *buckets*; of those on record the last *since* of it were compared with
+        what no longer held."""
+        everything = name == EVERYTHING
+        for key, table in self._tables.items():
+            if everything or name in key:
+                table.rescale(buckets)
+        concerned = [place for place, item in enumerate(self._recent) if everything or item[2] == name][-since:]
+        for place in concerned:
+            record, entry, _ = self._recent[place]
             record.take_back(entry)
         self._recent.clear()
+        self._drifts.clear()
         self.drifts += 1
 
     def _estimate(self, context: Context, keys: tuple[Key, ...]) -> WaitDistribution:
@@ -264,21 +262,3 @@ def _any_name() -> str:
 def _close(estimate: _Estimate, seen: tuple[int, ...], drifts: int) -> bool:
     """Return whether *estimate* still tells about what a new one would: its own context has hardly seen more."""
     return estimate.drifts == drifts and seen[0] - estimate.seen[0] <= FRESH_SHARE * seen[0]
-
-
-def _inside(lesson: Lesson) -> float | None:
-    """Return the time of the next milestone, if it lies within the wait."""
-    return lesson.next_s if lesson.next_s is not None and 0.0 <= lesson.next_s <= lesson.wait_s else None
-
-
-def _keys(milestone: str, context: Context) -> tuple[Key, ...]:
-    """Return the back-off chain, most special first.
-
-    While a tool runs its name says most (in measured search tools it explains 89 % of the logarithm's variance);
-    everywhere else the agent's does.
-    """
-    root = (f"again {milestone}" if context.again else milestone,)
-    if milestone == "tool_started" and context.tool is not None:
-        by_tool = (*root, f"tool {context.tool}")
-        return ((*by_tool, f"agent {context.agent}"), by_tool, root) if context.agent else (by_tool, root)
-    return ((*root, f"agent {context.agent}"), root) if context.agent is not None else (root,)
