@@ -1,7 +1,7 @@
 """What all sessions of a manager share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..fillers import Clip, ClipBank, Config
 from ._clock import Clock
@@ -9,6 +9,24 @@ from ._work import Work
 from .planning import Ladder, Mixture, playable_clips
 from .prediction import LatencyPredictor
 from .turns import TurnRecord
+
+
+class Judge(Protocol):
+    """Finds out how the mixture's policies compare."""
+
+    def draws(self) -> bool:
+        """Return whether it wants to see the turn that is ending."""
+        ...
+
+    def judge(self, record: TurnRecord, rate: int, voice: str | None) -> None:
+        """Tell the mixture what each of its policies would have cost in *record*'s turn.
+
+        Args:
+            record: Of a turn that is over.
+            rate: Hz of its session.
+            voice: Of its clips; None: any.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -25,8 +43,8 @@ class Engine:
     """Armed at once where the policy's plan is not ready."""
     learns: bool = True
     """Whether turns teach the predictor."""
-    judge: Callable[[TurnRecord, int, str | None], None] | None = None
-    """Given a turn that is over, its rate in Hz and its voice, finds out how the mixture's policies compare."""
+    judge: Judge | None = None
+    """Where there are several policies."""
     counters: dict[str, int] = field(default_factory=dict)
     _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
 

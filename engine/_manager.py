@@ -67,7 +67,7 @@ class FillerManager:
             fallback=Ladder(config),
         )
         if len(policies) > 1:
-            self._engine.judge = Rehearsal(self._engine, random.Random(config.seed)).judge
+            self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
         file = config.prediction.file
         self._keeper = None if file is None else WaitsKeeper(predictor, file, clock)
         self._ids = itertools.count(1)

@@ -14,8 +14,8 @@ from .outputs import SilentOutput
 from .planning import Mixture, Policy, Sound, turn_cost
 from .turns import TurnRecord
 
-JUDGED = 0.25
-"""Share of turns that are judged, drawn at random: rehearsing costs time, and half as much as a turn itself."""
+JUDGED = 0.125
+"""Share of turns that are judged, drawn at random: rehearsing a turn takes as long as two turns do."""
 _REPLY = np.zeros(1, np.float32)
 LOOK_S, LOOKS = 2.0, 10
 """s between looks at a rehearsed turn until its last filler has ended, and how many."""
@@ -36,9 +36,13 @@ class Rehearsal:
         self._rng = rng
         self._clock = VirtualClock()
 
+    def draws(self) -> bool:
+        """Return whether to judge the turn that is ending."""
+        return self._rng.random() < JUDGED
+
     def judge(self, record: TurnRecord, rate: int, voice: str | None) -> None:
-        """Tell the mixture what each of its policies would have cost in *record*'s turn, if it is drawn."""
-        if self._rng.random() < JUDGED and len(record.waits) == 1 and record.outcome in ("replied", "cancelled"):
+        """Tell the mixture what each of its policies would have cost in *record*'s turn, if that can be told."""
+        if len(record.waits) == 1 and record.outcome in ("replied", "cancelled"):
             policies = self._engine.mixture.policies
             self._engine.mixture.judge([self.cost(record, policy, rate, voice) for policy in policies])
 

@@ -277,9 +277,10 @@ class Turn:
 
     def _judge(self) -> None:
         """Have the mixture of policies learn from the turn, before the predictor does."""
-        judge, record = self._engine.judge, self._record()
-        if judge is not None:
-            self._engine.work.submit(lambda: judge(record, self._line.rate, self._voice))
+        judge = self._engine.judge
+        if judge is not None and judge.draws():
+            record = self._record()
+            self._engine.work.submit(lambda: judge.judge(record, self._line.rate, self._voice))
 
     def _learn(self) -> None:
         """Hand over what the turn taught, and have the next turn's first prediction ready."""

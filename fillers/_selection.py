@@ -120,9 +120,9 @@ def _of_order(pool: list[Clip], place: int) -> list[Clip]:
 
 
 def _nearest(pool: list[Clip], duration_s: float, tolerance_s: float) -> list[Clip]:
-    distance = {clip.id: max(0.0, abs(clip.duration_s - duration_s) - tolerance_s) for clip in pool}
-    least = min(distance.values())
-    return [clip for clip in pool if distance[clip.id] <= least + 1e-9]
+    far = [max(0.0, abs(clip.duration_s - duration_s) - tolerance_s) for clip in pool]
+    near = min(far) + 1e-9
+    return [clip for clip, distance in zip(pool, far, strict=True) if distance <= near]
 
 
 def _primary(tag: str) -> str:

@@ -110,8 +110,9 @@ class FrameOutput:
         source = self._source
         if source is None:
             return
-        unpulled = source.position == self._first and not self.joined
-        if unpulled or self.now() - self._frames.time_of(source.position) > self.stall_s:
+        position = source.position
+        unpulled = position == self._first and not self.joined
+        if unpulled or self.now() - self._frames.time_of(position) > self.stall_s:
             self.observe(anew=True)
 
     def catch_up(self, now: float) -> None:

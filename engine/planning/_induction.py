@@ -116,7 +116,8 @@ class Induction:
         self._mean_alive = (alive[:-1] + alive[1:]) / 2.0
         self._window = max(
             self._linear_from(1.0),
-            self._linear_from(1.0 - self._costs.ambience_credit) + BED_DELAYS[-1],
+            self._linear_from(1.0 - self._costs.ambience_credit),  # under a bed that begins later it is sooner
+            BED_DELAYS[-1],
             self._min_gap,
         )
         self._padded_alive = np.concatenate([self._mean_alive, np.zeros(self._window + 1)])
@@ -218,7 +219,7 @@ class Induction:
                     least = totals.argmin(axis=0)
                     best, which = totals[least, steps], np.array(fit)[least]
                     best[: self._first] = np.inf
-                    best[self._last + 1 :] = np.inf
+                    best[min(self._last + 1, self._steps) :] = np.inf
                 self._begin[place, bed] = (best, which)
             after = self._gaps_after(place, silent, beds)
 
@@ -253,9 +254,11 @@ class Induction:
         beginning again is one choice; *delays*: grid steps from each gap's opening before which nothing begins."""
         far = self._suffix(begin, bed)[0]
         late = np.concatenate([far, np.zeros(self._window)])[self._window : self._window + self._steps + 1]
+        least: Floats = gaps[:, :, self._window] + late
+        if not np.isfinite(begin).any():
+            return least
         padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
         starts = sliding_window_view(padded, self._window)
-        least: Floats = gaps[:, :, self._window] + late
         for gap, total, delay in zip(gaps, least, delays, strict=False):
             first = max(delay, self._min_gap)
             if first < self._window:
@@ -298,7 +301,7 @@ class Induction:
             return (best, where) if best < row[-1] else (float(row[-1]), None)
         _, reach = self._suffix(begin, bed)
         far = float(row[self._window] + reach[late:].min() - self._ground[bed][at + self._window])
-        if far >= best:
+        if best < far:
             return best, where
         step = late + int(reach[late:].argmin())
         return far, step if begin[step] + self._ground[bed][step] <= reach[step] and np.isfinite(begin[step]) else None

@@ -10,7 +10,7 @@ from ._induction import LONGEST_S, Induction, Start, Step
 from ._situation import PlannedCue, Sheet, Situation
 
 REFRESH_SHARE = 0.25
-REFRESH_WAITS = 40
+REFRESH_WAITS = 80
 """A plan is made anew when its table grew by this share, at the latest after this many waits."""
 MOST_PLACES = 8
 """Spoken fillers that are planned ahead where no limit is set."""

@@ -1,7 +1,7 @@
 """The distribution of a wait."""
 
 import math
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -108,6 +108,7 @@ class WaitDistribution:
         return mass
 
 
+@lru_cache(maxsize=256)
 def log_normal(median_s: float, spread: float) -> WaitDistribution:
     """Return the log-normal distribution with *median_s* and *spread*, the standard deviation of the logarithm."""
     z = np.log(EDGES[1:] / median_s) / (spread * math.sqrt(2.0))
