@@ -135,9 +135,23 @@ class FillerManager:
     def statistics(self) -> dict[str, float]:
         """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions.
 
-        ``native_mixer`` is 1 where the C core was built, else 0.
+        ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
+        next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
+        of all waits that were noticed.
         """
-        return {**self._engine.counters, "clip_bytes": self._engine.bank.nbytes, "native_mixer": int(native_available)}
+        return {
+            **self._engine.counters,
+            "clip_bytes": self._engine.bank.nbytes,
+            "native_mixer": int(native_available),
+            "planned_share": self._planned_share,
+            "drifts": self._engine.predictor.drifts,
+        }
+
+    @property
+    def _planned_share(self) -> float:
+        mixture = self._engine.mixture
+        pairs = zip(mixture.policies, mixture.weights, strict=True)
+        return sum(weight for policy, weight in pairs if isinstance(policy, Planner))
 
     def close(self) -> None:
         """Close all sessions, end the service thread, and save what was learned if the configuration names a file."""

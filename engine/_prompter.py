@@ -111,9 +111,9 @@ class Prompter:
         until = self._sounds.spoken_until()
         if until is None:
             return
-        left = max(0.0, until - self._engine.clock.now())
-        latest = self._state.latest
-        rest = self._engine.predictor.predict(latest.name, latest.context)
+        now, latest = self._engine.clock.now(), self._state.latest
+        left = max(0.0, until - now)
+        rest = self._engine.predictor.predict(latest.name, latest.context, now - latest.at)
         if 1.0 - float(rest.survival(left)) >= LIKELY:
             self._line.post(Tell("release"))
 

@@ -132,3 +132,33 @@ def mixing(
     print_table(verdict_table(report))
     for sentence in sentences(report):
         typer.echo(sentence)
+
+
+@bench_app.command()
+def planning(
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="What is known of waits.")] = "voice_mixed_dev",
+    repeat: Annotated[int, typer.Option(min=10, max=100_000, help="Plans that are made anew.")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how long deciding takes: to look a plan up, to make one anew, to begin a turn, to replay one."""
+    from stopgap.benchmarks._planning import measure_planning
+
+    from ._console import new_table
+
+    with progress("measuring", 4) as advance:
+        report = measure_planning(trace, repeat=repeat, advance=advance)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    right = ("times", "median, µs", "p99, µs", "target, µs")
+    table = new_table("", *right, "", title=f"deciding, knowing {trace}", right=right)
+    for timed in report.timings:
+        verdict = "" if timed.met is None else "met" if timed.met else "MISSED"
+        limit = "" if timed.limit_us is None else f"{timed.limit_us:,.0f}"
+        table.add_row(timed.what, f"{timed.count:,}", f"{timed.p50_us:,.1f}", f"{timed.p99_us:,.1f}", limit, verdict)
+    print_table(table)
+    met = report.turns_per_second >= report.least_turns_per_second
+    typer.echo(
+        f"replay: {report.turns_per_second:,.0f} turns per second and core "
+        f"(target {report.least_turns_per_second:,.0f}: {'met' if met else 'MISSED'})"
+    )
