@@ -150,15 +150,20 @@ static void begin(sg_mixer *m) {
     publish_state(m, PEEK(m->obeyed));
 }
 
-/* Return whether a filler sounded. */
-static int32_t fill(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
+/* Whether a filler sounded in a part, or in all of it: then all of it went through the limiter. */
+typedef struct {
+    bool any, all;
+} sg_filler;
+
+static sg_filler fill(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
     int64_t begin = s->position, end = begin + frames;
-    int32_t filler = 0;
+    sg_filler filler = {false, true};
     while (s->position < end) {
         int64_t stop = sg_next_change(s);
         if (stop <= s->position) stop = s->position + 1;
         if (stop > end) stop = end;
-        filler |= s->voice_count > 0;
+        filler.any |= s->voice_count > 0;
+        filler.all &= s->voice_count > 0;
         sg_mix(m, s, out + (s->position - begin), stop - s->position);
         sg_advance(s, stop);
     }
@@ -180,13 +185,16 @@ static void keep_for_tap(sg_tap *tap, const float *out, int64_t frames, int64_t 
     STORE(tap->written, block + 1);
 }
 
-void sg_go_on(sg_mixer *m, float *out, int64_t frames) {
+static sg_filler go_on(sg_mixer *m, float *out, int64_t frames) {
     int64_t first = m->state.position;
-    int32_t filler = fill(m, &m->state, out, frames);
+    sg_filler filler = fill(m, &m->state, out, frames);
     sg_tap *tap = LOAD(m->tap);
-    if (tap != NULL && frames > 0) keep_for_tap(tap, out, frames, first, filler);
+    if (tap != NULL && frames > 0) keep_for_tap(tap, out, frames, first, filler.any);
     publish_state(m, PEEK(m->obeyed));
+    return filler;
 }
+
+void sg_go_on(sg_mixer *m, float *out, int64_t frames) { go_on(m, out, frames); }
 
 void sg_render(sg_mixer *m, float *out, int64_t frames) {
     begin(m);
@@ -197,8 +205,9 @@ void sg_render_pcm16(sg_mixer *m, int16_t *out, int64_t frames) {
     float part[512];
     for (int64_t done = 0, run; done < frames; done += run) {
         run = least(frames - done, 512);
-        sg_render(m, part, run);
-        sg_to_pcm16(part, out + done, run);
+        begin(m);
+        sg_filler filler = go_on(m, part, run);
+        sg_to_pcm16(part, filler.all, out + done, run);
     }
 }
 

@@ -13,8 +13,14 @@ static float shaped(float share, bool linear) { return linear ? share : sinf(sha
 
 static float clipped(float share) { return share < 0.0f ? 0.0f : share > 1.0f ? 1.0f : share; }
 
-SG_WIDE static void add_scaled(float *restrict to, const float *restrict from, float gain, int64_t frames) {
-    for (int64_t i = 0; i < frames; i++) to[i] += from[i] * gain;
+/* Return whether any sum is louder than the limiter's knee. */
+SG_WIDE static int add_scaled(float *restrict to, const float *restrict from, float gain, int64_t frames) {
+    int loud = 0;
+    for (int64_t i = 0; i < frames; i++) {
+        to[i] += from[i] * gain;
+        loud |= fabsf(to[i]) > KNEE;
+    }
+    return loud;
 }
 
 /* The voice's gain at *position*: its cue's, the fade in, the fade out. */
@@ -41,7 +47,9 @@ static void steady_part(const sg_voice *v, int64_t from, int64_t to, int64_t *fi
         *last = v->end - v->fade > *first ? v->end - v->fade : *first;
 }
 
-static void add_voice(const sg_voice *v, int64_t position, float *out, int64_t frames) {
+/* Return whether what sounds then is too loud anywhere. */
+static int add_voice(const sg_voice *v, int64_t position, float *out, int64_t frames) {
+    int loud = 0;
     const sg_cue *cue = v->cue;
     int64_t first, last, at = position - v->start;
     if (cue->loops) at %= cue->frames;
@@ -54,14 +62,18 @@ static void add_voice(const sg_voice *v, int64_t position, float *out, int64_t f
         const float *from = cue->samples + at;
         float *to = out + done;
         if (steady) {
-            add_scaled(to, from, cue->gain, run);
+            loud |= add_scaled(to, from, cue->gain, run);
         } else {
-            for (int64_t i = 0; i < run; i++) to[i] += from[i] * gain_at(v, here + i);
+            for (int64_t i = 0; i < run; i++) {
+                to[i] += from[i] * gain_at(v, here + i);
+                loud |= fabsf(to[i]) > KNEE;
+            }
         }
         done += run;
         at += run;
         if (at == cue->frames) at = 0;
     }
+    return loud;
 }
 
 void sg_fetch_voices(const sg_state *s, int64_t frames) {
@@ -89,17 +101,9 @@ static int64_t put_reply(const sg_mixer *m, const sg_state *s, float *out, int64
     return count;
 }
 
-/* Mostly nothing is too loud, and that is seen many samples at a time. */
-SG_WIDE static bool any_louder(const float *samples, float than, int64_t frames) {
-    int any = 0;
-    for (int64_t i = 0; i < frames; i++) any |= fabsf(samples[i]) > than;
-    return any;
-}
-
 /* y = knee + room u / (1 + u), u = (|x| - knee) / room: see _limiter.py. */
 static void limit(float *out, int64_t frames) {
     const float room = 1.0f - KNEE;
-    if (!any_louder(out, KNEE, frames)) return;
     for (int64_t i = 0; i < frames; i++) {
         float loud = fabsf(out[i]);
         if (loud <= KNEE) continue;
@@ -112,8 +116,14 @@ SG_WIDE static void scale_to_pcm16(const float *samples, int16_t *out, int64_t f
     for (int64_t i = 0; i < frames; i++) out[i] = (int16_t)(samples[i] * 32767.0f);
 }
 
-void sg_to_pcm16(float *samples, int16_t *out, int64_t frames) {
-    if (any_louder(samples, 1.0f, frames)) /* the reply alone is not limited */
+SG_WIDE static int any_beyond(const float *samples, int64_t frames) {
+    int any = 0;
+    for (int64_t i = 0; i < frames; i++) any |= fabsf(samples[i]) > 1.0f;
+    return any;
+}
+
+void sg_to_pcm16(float *samples, bool limited, int16_t *out, int64_t frames) {
+    if (!limited && any_beyond(samples, frames))
         for (int64_t i = 0; i < frames; i++)
             samples[i] = samples[i] < -1.0f ? -1.0f : samples[i] > 1.0f ? 1.0f : samples[i];
     scale_to_pcm16(samples, out, frames);
@@ -123,12 +133,10 @@ void sg_mix(const sg_mixer *m, sg_state *s, float *out, int64_t frames) {
     int64_t tail = s->tail_start + s->tail_frames - s->position;
     int64_t begun = put_reply(m, s, out, frames);
     memset(out + begun, 0, (size_t)(frames - begun) * sizeof(float));
-    for (int64_t i = 0; i < s->voice_count; i++) add_voice(&s->voices[i], s->position, out, frames);
-    if (tail > 0) {
-        const float *from = m->tail + (s->position - s->tail_start);
-        for (int64_t i = 0; i < least(tail, frames); i++) out[i] += from[i];
-    }
-    limit(out, s->voice_count ? frames : least(tail, frames));
+    int loud = 0; /* of the last sum */
+    for (int64_t i = 0; i < s->voice_count; i++) loud = add_voice(&s->voices[i], s->position, out, frames);
+    if (tail > 0) loud |= add_scaled(out, m->tail + (s->position - s->tail_start), 1.0f, least(tail, frames));
+    if (loud) limit(out, s->voice_count ? frames : least(tail, frames));
 }
 
 /* The reply stops here: keep its next frames, fading, on top of what still fades of an earlier stop. */

@@ -141,8 +141,8 @@ bool sg_room_for_start(const sg_state *s);
 /* mix.c: what that sounds like. */
 void sg_mix(const sg_mixer *m, sg_state *s, float *out, int64_t frames);
 void sg_keep_tail(sg_mixer *m);
-/* Convert, and clip *samples* where they are. */
-void sg_to_pcm16(float *samples, int16_t *out, int64_t frames);
+/* Convert; what was not *limited*, a reply alone, may be beyond 1 and is clipped where it is. */
+void sg_to_pcm16(float *samples, bool limited, int16_t *out, int64_t frames);
 /* Ask for the samples of the next frames to be in the caches soon. */
 void sg_fetch_voices(const sg_state *s, int64_t frames);
 
