@@ -127,3 +127,26 @@ def test_a_rehearsal_costs_what_the_turn_did(wait: float, replied: bool, bank: C
     assert end is not None
     cost = turn_cost(config.costs, sounds, end_s=end, reply_ready_s=wait if replied else None).total
     assert again == pytest.approx(cost, abs=1e-3)
+
+
+@pytest.mark.parametrize(("mode", "share"), [("predictive", TRUST), ("ladder", 0.0), ("none", 0.0)])
+def test_statistics_say_how_much_is_planned(mode: str, share: float, bank: ClipBank) -> None:
+    """To begin with a predictive manager plans almost every turn; the other modes plan none."""
+    config = stopgap.load_config({"mode": mode})
+    with FillerManager(config, clock=VirtualClock(), bank=bank) as manager:
+        found = manager.statistics()
+    assert found["planned_share"] == pytest.approx(share)
+    assert found["drifts"] == 0
+
+
+def test_a_policy_of_one_s_own_decides(bank: ClipBank) -> None:
+    """What `make_policy` returns decides alone, and its name is in the record."""
+
+    class Quiet(NoFillers):
+        name = "quiet"
+
+    clock = VirtualClock()
+    with FillerManager(clock=clock, bank=bank, make_policy=lambda config, predictor: Quiet()) as manager:
+        turn = manager.session(SilentOutput()).begin()
+        clock.advance(5.0)
+        assert (turn.record.policy, turn.record.sounds) == ("quiet", ())
