@@ -23,6 +23,7 @@ from stopgap.engine.mixer import (
     Heard,
     Mixer,
     MixerEvent,
+    NativeBatch,
     NativeMixer,
     ReferenceMixer,
     Stop,
@@ -814,6 +815,43 @@ def test_pcm_of_a_full_scale_reply_does_not_wrap() -> None:
     pcm = np.empty(6, np.int16)
     lib.sg_render_pcm16(mixer.address, ffi.from_buffer("int16_t[]", pcm), 6)
     assert pcm.tolist() == [32767, -32767, 32767, -32767, 16383, -16383]
+
+
+def test_pcm_of_a_loud_reply_before_a_filler_does_not_wrap(make_clip: MakeClip, make_cue: MakeCue) -> None:
+    """Where a filler that is limited follows a reply that is not, within one frame, the reply is clipped still."""
+    mixer = NativeMixer(1000)
+    mixer.post(Write(np.full(100, 7.0, np.float32)))
+    mixer.post(Tell("end_reply"))
+    mixer.post(Arm([make_cue(make_clip("phrase", 300, shape="one", level=0.1), 110)]))
+    pcm = np.empty(200, np.int16)
+    lib.sg_render_pcm16(mixer.address, ffi.from_buffer("int16_t[]", pcm), 200)
+    assert pcm[:100].tolist() == [32767] * 100
+    assert pcm[120:].min() > 0
+
+
+@pytest.mark.parametrize("pcm", [False, True])
+def test_batch_feeds_what_waits_in_front_of_the_rings(pcm: bool) -> None:
+    """Replies longer than their rings are heard whole, whichever rows of a batch they belong to."""
+    mixers = [NativeMixer(1000, reply_ring_s=0.1) for _ in range(3)]
+    replies = [noise(frames, frames, 0.9) for frames in (50, 3000, 1000)]
+    batch = NativeBatch([mixers[0], None, *mixers[1:]])
+    for mixer, reply in zip(mixers, replies, strict=True):
+        mixer.post(Write(reply))
+        mixer.post(Tell("end_reply"))
+    heard = np.zeros((4, 0), np.float32)
+    for _ in range(160):
+        if pcm:
+            out = np.empty((4, 20), np.int16)
+            batch.render_pcm16(out)
+            heard = np.concatenate([heard, out / np.float32(32767.0)], axis=1, dtype=np.float32)
+        else:
+            block = np.empty((4, 20), np.float32)
+            batch.render(block)
+            heard = np.concatenate([heard, block], axis=1)
+    assert not heard[1].any()
+    for row, reply in zip(heard[[0, 2, 3]], replies, strict=True):
+        np.testing.assert_allclose(row[: len(reply)], reply, atol=1 / 32767 if pcm else 0.0)
+        assert not row[len(reply) :].any()
 
 
 def test_native_is_what_is_made_where_it_was_built() -> None:
