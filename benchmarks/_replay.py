@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 import numpy as np
 from stopgap.engine import FillerManager, Session, SilentOutput, Turn, TurnRecord, VirtualClock
 from stopgap.engine.planning import Policy
+from stopgap.engine.prediction import LatencyPredictor
 from stopgap.fillers import ClipBank, Config, UsageError, load_config, read_toml
 
 from ._trace import TraceNews, TraceTurn
@@ -123,7 +124,8 @@ def replay(
     """
     clock = VirtualClock()
     make = None if policy is None else (lambda config, predictor: policy)
-    manager = FillerManager(config, clock=clock, bank=bank, make_policy=make)
+    predictor = LatencyPredictor(config)  # of its own: what an application has learned and keeps is none of ours
+    manager = FillerManager(config, clock=clock, bank=bank, predictor=predictor, make_policy=make)
     informed = policy if isinstance(policy, Informed) else None
     stage = _Stage(manager, clock, known_after_ms / 1000.0, informed)
     done: dict[int, ReplayedTurn] = {}

@@ -34,7 +34,8 @@ class FillerManager:
         clock: None: real time. With a `VirtualClock` nothing runs in the background: time passes when the
             clock is moved, and everything is done within the calls.
         bank: Ready clips; None: the configuration's packs are loaded.
-        predictor: A predictor that has learned already; None: a new one.
+        predictor: A predictor that has learned already, for whoever made it to keep; None: a new one, kept in
+            ``prediction.file`` if the configuration names one.
         make_policy: Makes what decides, given the configuration and the predictor; None: the configuration's mode.
 
     Raises:
@@ -55,6 +56,7 @@ class FillerManager:
         bank = bank if bank is not None else ClipBank(config.packs)
         _check_phrases(config, bank)
         clock = clock if clock is not None else MonotonicClock()
+        file = config.prediction.file if predictor is None else None
         predictor = predictor if predictor is not None else LatencyPredictor(config)
         policies = (make_policy(config, predictor),) if make_policy is not None else policies_of_mode(config, predictor)
         self._engine = Engine(
@@ -68,7 +70,6 @@ class FillerManager:
         )
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
-        file = config.prediction.file
         self._keeper = None if file is None else WaitsKeeper(predictor, file, clock)
         self._ids = itertools.count(1)
         self._sessions: list[Session] = []

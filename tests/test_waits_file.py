@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stopgap.benchmarks import read_trace, replay
+from stopgap.cli import main
 from stopgap.engine import FillerManager, SilentOutput, VirtualClock
 from stopgap.engine._keeping import WaitsKeeper
 from stopgap.engine.prediction import (
@@ -314,3 +316,27 @@ def test_what_was_learned_is_saved_now_and_then(tmp_path: Path) -> None:
     clock.advance(61.0)
     keeper.tick()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("mode", ["none", "predictive"])
+def test_replay_leaves_the_file_alone(mode: str, tmp_path: Path, bank: ClipBank) -> None:
+    """Measuring with an application's configuration neither uses nor changes what that application has learned."""
+    path = tmp_path / "waits.json"
+    path.write_text("not what it should be")
+    config = load_config({"mode": mode, "seed": 1, "prediction": {"file": str(path)}})
+    turns = read_trace("voice_mixed_dev")[:20]
+    assert len(list(replay(turns, config, bank=bank))) == 20
+    assert [p.name for p in tmp_path.iterdir()] == ["waits.json"]
+    assert path.read_text() == "not what it should be"
+
+
+def test_checking_a_configuration_leaves_the_file_alone(tmp_path: Path) -> None:
+    """`stopgap config check` looks at the configuration, not at what was learned."""
+    waits, config = tmp_path / "waits.json", tmp_path / "stopgap.toml"
+    waits.write_text("not what it should be")
+    config.write_text(f"[prediction]\nfile = {json.dumps(str(waits))}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", str(config)])
+    assert not ended.value.code
+    assert waits.read_text() == "not what it should be"
+    assert len(list(tmp_path.iterdir())) == 2

@@ -59,8 +59,9 @@ def _refusal(pack: str) -> str:
 def _try_manager(config: "Config", bank: "ClipBank") -> None:
     """Raise `ConfigError` for what only a manager sees: phrases that no clip has."""
     from stopgap.engine import FillerManager, VirtualClock
+    from stopgap.engine.prediction import LatencyPredictor
 
-    FillerManager(config, clock=VirtualClock(), bank=bank).close()
+    FillerManager(config, clock=VirtualClock(), bank=bank, predictor=LatencyPredictor(config)).close()
 
 
 def _doubts(config: "Config", bank: "ClipBank") -> Iterator[str]:
