@@ -202,8 +202,9 @@ TOLERANCE = 0.003
 
 def bed_tolerance(config: Config) -> float:
     """Return what the induction may be off by where there is a bed: it charges its fade even where the bed is gone
-    with the last word, and not what it sounds on beneath a clip that the reply waits for (0.2 s at most on average)."""
-    return 0.2 * config.costs.bed_per_s + TOLERANCE
+    with the last word, and not what it sounds on beneath a clip that the reply waits for."""
+    costs = config.costs
+    return 0.02 * (costs.silence_slope * (1.0 - costs.ambience_credit) + costs.bed_per_s) + TOLERANCE
 
 
 # The best sheet ------------------------------------------------------------------------------------------------
