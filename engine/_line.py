@@ -95,7 +95,8 @@ class Line:
         self._cue_ids = itertools.count(1)
         self._reply_ids = itertools.count(1)
         self._reply_until = -math.inf
-        self._starts = 0
+        self.starts = 0
+        """Fillers that have started."""
         self._broken = False
         put_right_in_children(self)
 
@@ -166,7 +167,7 @@ class Line:
             cues.append(ArmedCue(number, cue.clip, start, rule, gain, end))
             by_id[number] = cue
             self._owners[number] = turn
-        self.post(Arm(tuple(cues), self._starts))
+        self.post(Arm(tuple(cues), self.starts))
         return by_id
 
     def new_reply(self, turn: Owner) -> int:
@@ -242,7 +243,7 @@ class Line:
 
     def _on_cue(self, event: MixerEvent, cue: int, at: float) -> None:
         if event.what is Heard.STARTED:
-            self._starts += 1
+            self.starts += 1
             self._sounding.add(cue)
         else:
             self._sounding.discard(cue)

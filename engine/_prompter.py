@@ -1,15 +1,23 @@
 """What a turn will hear if its reply keeps not arriving: planned, cast, armed, and planned again."""
 
 import math
+from dataclasses import replace
+from itertools import islice
 
 from ..fillers import Kind
 from ._engine import Engine
 from ._line import Line, Owner
 from ._sounds import TurnSounds
 from .mixer import Tell
-from .planning import Sheet, Situation, cast
+from .planning import PlannedCue, Sheet, Situation, cast
 from .turns import TurnState
 
+AT_ONCE = 1
+"""Cues that the caller arms; the service thread arms the whole sheet a moment later."""
+AHEAD = 2
+"""Cues that are armed ahead where work is done inline: most turns hear no more."""
+SOUNDING_S = 0.025
+"""s after the last armed cue's start at which the rest is armed: then it sounds, and is not replaced."""
 LIKELY = 0.5
 """A filler makes way at its next cut mark if the announced reply comes before its end with this probability."""
 
@@ -50,6 +58,10 @@ class Prompter:
         self._held_s = 0.0
         self._resumed_at = -math.inf
         self._plans = 0
+        self._rest: tuple[Sheet, float] | None = None
+        """What of a sheet is not armed yet, and since when its times count."""
+        self._last_at = math.inf
+        """When the last armed cue starts."""
         self.again_at = math.inf
         """s on the clock: when to call `plan_on`, if nothing has happened by then."""
 
@@ -58,11 +70,20 @@ class Prompter:
         self._plan(self._engine.clock.now(), first=first)
 
     def plan_on(self, at: float) -> None:
-        """The wait outlasts the sheet: go on planning, as of *at*."""
-        self._plan(at, on=True)
+        """The wait outlasts what is armed: go on, as of *at*."""
+        if self._rest is None or not self._state.open:
+            self._plan(at, on=True)
+        else:
+            sheet, origin = self._rest
+            passed_s = at - origin
+            self._go_on(
+                replace(sheet, age_s=sheet.age_s + passed_s, again_s=sheet.again_s - passed_s),
+                self._situation(at, False),
+                at,
+            )
 
     def _plan(self, now: float, *, first: bool = False, on: bool = False) -> None:
-        self.again_at = math.inf
+        self._rest, self.again_at = None, math.inf
         if not self._state.open:
             return
         origin = max(now, self._state.wait.began_at)
@@ -71,15 +92,17 @@ class Prompter:
         number = self._plans
         work, policy = self._engine.work, self.policy
         if work.inline:
-            self._arm(policy.plan(situation), situation, origin)
+            self._go_on(policy.plan(situation), situation, origin)
             return
-        ready = policy.ready(situation)
-        if ready is not None:
-            self._arm(ready, situation, origin)
-        elif not on:  # what is armed looks a little beyond `again_at`
-            self._arm(self._engine.fallback.plan(situation), situation, origin)
+        ready, starts = policy.ready(situation), self._line.starts
+        sheet = ready
+        if ready is None and not on:  # what is armed looks a little beyond `again_at`
+            sheet = self._engine.fallback.plan(situation)
+        more = self._arm(sheet, situation, origin, AT_ONCE) if sheet is not None else ()
         if ready is None or ready.stale:
-            work.submit(lambda: self._plan_again(situation, number))
+            work.submit(lambda: self._plan_again(number, sheet, situation, origin, starts))
+        elif more:
+            work.submit(lambda: self._arm_whole(number, ready, situation, origin, starts))
 
     def resumed(self, now: float, held_s: float) -> None:
         """The user spoke for *held_s* until *now*: that was no silence, and the cue sheet's clock stood still."""
@@ -87,24 +110,57 @@ class Prompter:
         self._resumed_at = now
         self.plan()
 
-    def _plan_again(self, situation: Situation, number: int) -> None:
-        """Plan off the caller's path, and arm the result if nothing has changed meanwhile."""
+    def _plan_again(self, number: int, armed: Sheet | None, situation: Situation, origin: float, starts: int) -> None:
+        """Off the caller's path: plan anew, and arm that; where it is not to be had the whole of what is *armed*."""
         if self._plans != number:
             return
         self.policy.plan(situation)
         with self._line.lock:
             now = self._line.sync()
-            if self._plans == number and self._state.open and self._line.held_since is None:
-                origin = max(now, self._state.wait.began_at)
-                situation = self._situation(origin, False)
-                ready = self.policy.ready(situation)
-                if ready is not None:
-                    self._arm(ready, situation, origin)
+            if not self._goes_on(number):
+                return
+            from_now = max(now, self._state.wait.began_at)
+            later = self._situation(from_now, False)
+            ready = self.policy.ready(later)
+            if ready is not None:
+                self._arm(ready, later, from_now)
+            elif armed is not None:
+                self._arm_whole(number, armed, situation, origin, starts)
 
-    def _arm(self, sheet: Sheet, situation: Situation, origin: float) -> None:
+    def _arm_whole(self, number: int, sheet: Sheet, situation: Situation, origin: float, starts: int) -> None:
+        """Arm all of *sheet* instead of its first cues, unless one of these has started since."""
+        with self._line.lock:
+            self._line.sync()
+            if not self._goes_on(number):
+                return
+            if self._line.starts == starts:
+                self._arm(sheet, situation, origin)
+            else:
+                self.plan()
+
+    def _goes_on(self, number: int) -> bool:
+        """Return whether the wait is still what plan *number* was made for."""
+        return self._plans == number and self._state.open and self._line.held_since is None
+
+    def _go_on(self, sheet: Sheet, situation: Situation, origin: float) -> None:
+        """Arm the next cues of *sheet*, and keep the rest for when they have started."""
+        self._rest = None
+        rest = self._arm(sheet, situation, origin, AHEAD)
+        if rest and self._last_at + SOUNDING_S < self.again_at:
+            self._rest = replace(sheet, cues=rest), origin
+            self.again_at = self._last_at + SOUNDING_S
+
+    def _arm(
+        self, sheet: Sheet, situation: Situation, origin: float, most: int | None = None
+    ) -> tuple[PlannedCue, ...]:
+        """Arm the first *most* cues of *sheet* (None: all), as of *origin*; return those that follow."""
         self.again_at = origin + sheet.again_s
-        cues = cast(sheet.cues, situation, self._line.selector, self._engine.config)
+        planned = iter(sheet.cues)
+        found = cast(planned, situation, self._line.selector, self._engine.config, age_s=sheet.age_s)
+        cues = list(islice(found, most))
         self._sounds.arm(self._line.arm(self._turn, cues, origin, origin + situation.horizon_s))
+        self._last_at = origin + cues[-1].start_s if cues else math.inf
+        return tuple(planned)
 
     def make_way(self) -> None:
         """The reply is announced: a spoken filler ends at its next mark if the reply likely comes before its end."""

@@ -103,6 +103,7 @@ class Session:
             )  # fmt: skip
             line.enter(self._turn)
             self._turn.plan(first=True)
+            self._engine.work.submit(self._turn.predict)  # last: the thread that wakes takes the interpreter's lock
             return self._turn
 
     def user_speaking(self) -> None:

@@ -54,7 +54,7 @@ class Turn:
         self._voice = voice
         self._began_at = began_at
         self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
-        self._predicted: WaitDistribution = engine.predictor.predict("speech_ended", self._state.context)
+        self._predicted: WaitDistribution | None = None
         self._sounds = TurnSounds()
         self._prompter = Prompter(self, line, engine, self._state, self._sounds, language=language, voice=voice)
         self._input = ReplyInput(line.rate)
@@ -283,20 +283,19 @@ class Turn:
             self._engine.work.submit(lambda: judge.judge(record, self._line.rate, self._voice))
 
     def _learn(self) -> None:
-        """Hand over what the turn taught, and have the next turn's first prediction ready."""
+        """Hand over what the turn taught."""
         lessons, self._lessons = self._lessons, []
-        if not lessons or not self._engine.learns:
-            return
-        predictor = self._engine.predictor
+        if lessons and self._engine.learns:
+            self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
 
-        def learn() -> None:
-            predictor.learn(lessons)
-            predictor.predict("speech_ended", lessons[0].context)
-
-        self._engine.work.submit(learn)
+    def predict(self) -> WaitDistribution:
+        """Return what is predicted at the beginning, as of the first call."""
+        if self._predicted is None:
+            self._predicted = self._engine.predictor.predict("speech_ended", self._state.waits[0].news[0].context)
+        return self._predicted
 
     def _record(self) -> TurnRecord:
-        state = self._state
+        state, predicted = self._state, self.predict()
         zero = state.speech_ended_at
 
         def since(at: float | None) -> float | None:
@@ -315,7 +314,7 @@ class Turn:
             ended_s=since(self._ended_at),
             cancel_reason=self._cancel_reason,
             policy=self._prompter.policy.name,
-            prediction=PredictionRecord(*(self._predicted.quantile(share) for share in (0.5, 0.8, 0.95))),
+            prediction=PredictionRecord(*predicted.quantiles),
             milestones=tuple(MilestoneRecord(n.name, n.at - zero, n.tool) for w in state.waits for n in w.news),
             waits=tuple(
                 WaitRecord(w.began_at - zero, since(w.available_at), since(w.heard_at), w.held_back_s)

@@ -16,7 +16,7 @@ logger = logging.getLogger("stopgap")
 TICK_S = 0.02
 """s between two looks at the sessions: how late a record or a rendered file may lag behind what was heard."""
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 
 class Ticking(Protocol):

@@ -246,10 +246,11 @@ class Config(Section):
             found = table.get(name) if name is not None else None
             if found is not None:
                 merged.update(found.model_dump(exclude_unset=True))
-        return Override(**merged)
+        return Override(**merged) if merged else _NOTHING_ELSE
 
 
 _ENABLED = KindSettings()
+_NOTHING_ELSE = Override()
 
 
 def load_config(

@@ -62,6 +62,9 @@ class Selector:
         self._order = order
         self._rng = rng
         self._heard: dict[Kind, list[str]] = {}
+        self._clips: Sequence[Clip] = ()
+        self._by_kind: dict[Kind, list[Clip]] = {}
+        """Of the clips that were last chosen from: most often they are the same."""
 
     def heard(self, clip: Clip) -> None:
         """Note that *clip* was heard: it is not chosen again until its kind's others were."""
@@ -78,7 +81,9 @@ class Selector:
             clips: What may be played now.
             planned: Clips already on the same cue sheet; they count as heard.
         """
-        pool = [clip for clip in clips if clip.kind is wanted.kind]
+        if clips is not self._clips:
+            self._clips, self._by_kind = clips, _by_kind(clips)
+        pool = self._by_kind.get(wanted.kind, [])
         if wanted.kind is Kind.PROGRESS:
             pool = _of_order(pool, wanted.place)
         if not pool:
@@ -108,6 +113,13 @@ class Selector:
         if past and len(fresh) > 1:  # the end of one round and the start of the next must not say the same twice
             fresh = [clip for clip in fresh if clip.id != past[-1]] or fresh
         return fresh
+
+
+def _by_kind(clips: Iterable[Clip]) -> dict[Kind, list[Clip]]:
+    pools: dict[Kind, list[Clip]] = {}
+    for clip in clips:
+        pools.setdefault(clip.kind, []).append(clip)
+    return pools
 
 
 def _of_order(pool: list[Clip], place: int) -> list[Clip]:

@@ -426,7 +426,8 @@ def playable(
 def sheet_of(policy: Policy, situation: Situation, config: Config, seed: int = 0) -> list[CastCue]:
     """Return what *policy* plays: planned, then cast."""
     selector = Selector("shuffle", random.Random(seed))
-    return cast(policy.plan(situation).cues, situation, selector, config)
+    sheet = policy.plan(situation)
+    return list(cast(sheet.cues, situation, selector, config, age_s=sheet.age_s))
 
 
 @st.composite
@@ -621,7 +622,7 @@ def wish(start_s: float, kind: Kind, phrases: tuple[str, ...] | None = None) -> 
 def cast_all(bank: ClipBank, wishes: list[PlannedCue], **about: object) -> list[CastCue]:
     config = Config(limits=Limits(min_gap_ms=300))
     situation = replace(SITUATION, clips=playable(bank, config), **about)  # type: ignore[arg-type]
-    return cast(wishes, situation, Selector("shuffle", random.Random(0)), config)
+    return list(cast(wishes, situation, Selector("shuffle", random.Random(0)), config))
 
 
 def test_cast_puts_off_what_is_due_too_early(bank: ClipBank) -> None:

@@ -356,6 +356,49 @@ def test_spoken_fillers_never_overlap(clock: VirtualClock, bank: ClipBank) -> No
         assert after.start_s - before.end_s >= 0.299
 
 
+class HandClock:
+    """Moves by hand, but with a service thread behind the session, unlike a `VirtualClock`."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def now(self) -> float:
+        return self.at
+
+
+@pytest.mark.parametrize("late_s", [0.0, 2.5])
+def test_a_whole_sheet_is_armed_soon(bank: ClipBank, late_s: float) -> None:
+    """A process that gets stuck a moment after `begin` still plays the whole sheet, an overdue step at once."""
+    clock, idle = HandClock(), threading.Event()
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        session = manager.session(SilentOutput(RATE))
+        turn = session.begin(speech_ended_at=clock.now() - late_s)
+        manager._engine.work.submit(idle.set)
+        assert idle.wait(10.0)
+        clock.at += 20.0
+        sounds = turn.record.sounds
+    assert [s.kind for s in sounds] == ([Kind.PHRASE] if late_s else [Kind.HESITATION, Kind.PHRASE])
+    assert [s.start_s for s in sounds] == pytest.approx([late_s] if late_s else [0.7, 2.0], abs=1e-3)
+
+
+def test_a_sheet_is_not_armed_again_over_what_has_started(bank: ClipBank) -> None:
+    """A step that starts before the rest of its sheet is armed is heard once, and the rest follows."""
+    clock, hold, idle = HandClock(), threading.Event(), threading.Event()
+    with FillerManager(stopgap.load_config(LADDER), clock=clock, bank=bank) as manager:
+        session = manager.session(SilentOutput(RATE))
+        manager._engine.work.submit(hold.wait)
+        turn = session.begin()
+        clock.at += 0.75
+        session.tick()
+        hold.set()
+        manager._engine.work.submit(idle.set)
+        assert idle.wait(10.0)
+        clock.at += 20.0
+        sounds = turn.record.sounds
+    assert [s.kind for s in sounds] == [Kind.HESITATION, Kind.PHRASE]
+    assert [s.start_s for s in sounds] == pytest.approx([0.7, 2.0], abs=1e-3)
+
+
 def test_announced_reply_ends_a_phrase_at_a_mark(clock: VirtualClock, bank: ClipBank) -> None:
     """When the reply is announced and likely soon, a phrase ends at its next cut mark, uncut."""
     config = stopgap.load_config({**LADDER, "ladder": [{"after_ms": 100, "kind": "phrase", "phrases": ["check-that"]}]})

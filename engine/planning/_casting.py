@@ -1,7 +1,6 @@
 """From a planned cue sheet to clips: the limits that hold for every policy, and selection."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...fillers import Clip, Config, Kind, Override, Selector, Wanted, matching_phrases, usable_clips
@@ -45,49 +44,51 @@ def playable_clips(
     return tuple(c for c in fitting if c.kind not in (Kind.PHRASE, Kind.PROGRESS) or c.id in lines)
 
 
-def cast(planned: Iterable[PlannedCue], situation: Situation, selector: Selector, config: Config) -> list[CastCue]:
-    """Give every planned cue its clip, in order, within the limits.
+def cast(
+    planned: Iterable[PlannedCue], situation: Situation, selector: Selector, config: Config, *, age_s: float = 0.0
+) -> Iterator[CastCue]:
+    """Give every planned cue its clip, in order, within the limits: one whenever one is asked for.
 
     Spoken fillers never overlap and keep ``min_gap_ms``: one that is due too early is put off. What exceeds a
     limit, or finds no clip of its kind, is left out.
 
     Args:
-        planned: The sheet, in order of start.
+        planned: A sheet's cues, in order of start.
         situation: What it was planned for.
         selector: The conversation's selection.
         config: Its limits hold.
+        age_s: s that have passed since the moment from which the cues' times count.
     """
     min_gap_s = config.limits.min_gap_ms / 1000.0
     free_s = situation.sounding_s + min_gap_s if situation.sounding_s else min_gap_s - situation.since_spoken_s
     left, bed = situation.spoken_left, situation.bed
-    said = Counter({Kind.PHRASE: situation.phrases_said, Kind.PROGRESS: situation.progress_said})
-    there = {clip.kind for clip in situation.clips}
-    sheet: list[CastCue] = []
+    said = {Kind.PHRASE: situation.phrases_said, Kind.PROGRESS: situation.progress_said}
+    chosen: list[Clip] = []
     for cue in planned:
-        kind = _fitting(cue.kind, said, there) if cue.swap else cue.kind
-        start = max(cue.start_s, free_s if kind.spoken else 0.0, 0.0)
+        kind = _fitting(cue.kind, said, situation.clips) if cue.swap else cue.kind
+        start = max(cue.start_s - age_s, free_s if kind.spoken else 0.0, 0.0)
         if start > situation.horizon_s or (left <= 0 if kind.spoken else bed and kind.loops):
             continue
         wanted = Wanted(kind, cue.duration_s, cue.tolerance_s, said[Kind.PROGRESS] + 1)
         pool = matching_phrases(situation.clips, cue.phrases) if cue.phrases is not None else situation.clips
-        clip = selector.choose(wanted, pool, [c.clip for c in sheet])
+        clip = selector.choose(wanted, pool, chosen)
         if clip is None:
             continue
-        sheet.append(CastCue(start, clip, cue.reason))
-        said[kind] += 1
+        yield CastCue(start, clip, cue.reason)
+        chosen.append(clip)
+        said[kind] = said.get(kind, 0) + 1
         if kind.spoken:
             left -= 1
             free_s = start + clip.duration_s + min_gap_s
         else:
             bed = bed or kind.loops
-    return sheet
 
 
-def _fitting(kind: Kind, said: Mapping[Kind, int], there: Collection[Kind]) -> Kind:
+def _fitting(kind: Kind, said: Mapping[Kind, int], clips: Iterable[Clip]) -> Kind:
     """Return what a line should be after what was said: the first one a phrase, and none after a progress line."""
     fitting = kind
     if kind is Kind.PHRASE and said[Kind.PROGRESS]:
         fitting = Kind.PROGRESS
     elif kind is Kind.PROGRESS and not said[Kind.PHRASE] and not said[Kind.PROGRESS]:
         fitting = Kind.PHRASE
-    return fitting if fitting in there else kind
+    return fitting if fitting is kind or any(clip.kind is fitting for clip in clips) else kind

@@ -51,6 +51,18 @@ class Step:
     """Probability that the reply has not come by then, as seen from the sheet's beginning."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """What it costs to say something next, for one number of fillers said, with or without a bed."""
+
+    cost: Floats
+    """B over the steps."""
+    which: NDArray[np.int64]
+    """The class that reaches it."""
+    reach: Floats
+    """B and the cost of a long gap up to it; at the last step the least of that and of never saying anything."""
+
+
 class Induction:
     """The least expected cost of a wait, for every time and every number of fillers said.
 
@@ -126,7 +138,7 @@ class Induction:
             for flag in (False, True)
         }
         self._known_rates: dict[tuple[int | None, float], Floats] = {}
-        self._begin: dict[tuple[int, bool], tuple[Floats, np.ndarray]] = {}
+        self._begin: dict[tuple[int, bool], _Begin] = {}
         self._solve()
 
     def sheet(self, start: Start) -> Iterator[Step]:
@@ -144,7 +156,7 @@ class Induction:
                 bed = True
             if begin is None:
                 return
-            chosen = self._classes[int(self._begin[place, bed][1][begin])]
+            chosen = self._classes[int(self._begin[place, bed].which[begin])]
             yield Step(begin, chosen, self._alive[begin] / alive)
             at, place, silent, wait = begin + chosen.steps, place + 1, 0.0, self._min_gap
 
@@ -184,11 +196,11 @@ class Induction:
         return min(self._steps, math.ceil(bend / max(pace, 1e-9) / GRID_S)) if pace > 0.0 else 1
 
     def _gap_costs(self, beds_from: Sequence[int | None]) -> Floats:
-        """Return C(t, t + m) for every bed's start and every t, shape (len(beds_from), steps + 1, window + 1)."""
-        windows = sliding_window_view(self._padded_alive, self._window)[: self._steps + 1]
+        """Return C(t, t + m) for every bed's start, every m and t, shape (len(beds_from), window + 1, steps + 1)."""
+        windows = sliding_window_view(self._padded_alive, self._steps + 1)[: self._window]
         rates = np.array([self._rates(bed_from) for bed_from in beds_from])
-        costs = np.zeros((len(beds_from), self._steps + 1, self._window + 1))
-        np.cumsum(windows * rates[:, np.newaxis], axis=2, out=costs[:, :, 1:])
+        costs = np.zeros((len(beds_from), self._window + 1, self._steps + 1))
+        np.cumsum(windows * rates[:, :, np.newaxis], axis=1, out=costs[:, 1:])
         return costs
 
     def _row(self, at: int, bed_from: int | None, silent_s: float) -> Floats:
@@ -207,6 +219,10 @@ class Induction:
         play, lengths = self._play_costs(), np.array([c.steps for c in self._classes], np.int64)
         spoken = np.array([self._costs.spoken(c.kind) for c in self._classes])
         then = np.minimum(steps + lengths[:, np.newaxis], self._steps)  # beyond the last step nothing costs any more
+        self._ahead = np.full(self._steps + self._window, np.inf)
+        self._begins = sliding_window_view(
+            self._ahead, self._steps + 1
+        )  # B at s + 0, s + 1, ...: shape (window, steps + 1)
         after: dict[bool, Floats] = {}
         silent, beds = self._gap_costs([None]), self._gap_costs([0, *(BED_DELAYS if self._may_bed else ())])
         for place in range(self._most, -1, -1):
@@ -220,8 +236,11 @@ class Induction:
                     best, which = totals[least, steps], np.array(fit)[least]
                     best[: self._first] = np.inf
                     best[min(self._last + 1, self._steps) :] = np.inf
-                self._begin[place, bed] = (best, which)
-            after = self._gaps_after(place, silent, beds)
+                reach = self._ground[bed] + best
+                reach[-1] = min(reach[-1], self._ground[bed][-1])
+                self._begin[place, bed] = _Begin(best, which, reach)
+            if place:
+                after = self._gaps_after(place, silent, beds)
 
     def _play_costs(self) -> dict[bool, Floats]:
         """Return what a clip of each class costs that starts at each step: the reply's handoff, and a bed beneath that
@@ -239,8 +258,8 @@ class Induction:
     def _gaps_after(self, place: int, silent: Floats, beds: Floats) -> dict[bool, Floats]:
         """Return W over the steps, without and with a bed: the least cost from a gap that opens after *place* spoken
         sounds. *silent* and *beds*: C without a bed, and with one that began before or begins after `BED_DELAYS`."""
-        with_bed = self._least(beds, self._begin[place, True][0], True, (0, *BED_DELAYS))
-        least = self._least(silent, self._begin[place, False][0], False, (0,))[0]
+        with_bed = self._least(beds, self._begin[place, True], True, (0, *BED_DELAYS))
+        least = self._least(silent, self._begin[place, False], False, (0,))[0]
         steps = np.arange(self._steps + 1)
         for delay, total in zip(BED_DELAYS, with_bed[1:], strict=False):
             starts = steps + delay
@@ -249,28 +268,21 @@ class Induction:
             least = np.where(allowed, np.minimum(least, total), least)
         return {False: least, True: with_bed[0]}
 
-    def _least(self, gaps: Floats, begin: Floats, bed: bool, delays: Sequence[int]) -> Floats:
+    def _least(self, gaps: Floats, begin: _Begin, bed: bool, delays: Sequence[int]) -> Floats:
         """Return min over s of gap + begin, for each of *gaps* and every opening step, shape (gaps, steps + 1). Never
         beginning again is one choice; *delays*: grid steps from each gap's opening before which nothing begins."""
-        far = self._suffix(begin, bed)[0]
-        late = np.concatenate([far, np.zeros(self._window)])[self._window : self._window + self._steps + 1]
-        least: Floats = gaps[:, :, self._window] + late
-        if not np.isfinite(begin).any():
+        late = np.zeros(self._steps + 1)  # the least cost of what comes after a long gap
+        far = np.minimum.accumulate(begin.reach[::-1])[::-1] - self._ground[bed]
+        late[: max(0, len(late) - self._window)] = far[self._window :]
+        least: Floats = gaps[:, self._window] + late
+        if not np.isfinite(begin.cost).any():
             return least
-        padded = np.concatenate([begin, np.full(self._window - 1, np.inf)])
-        starts = sliding_window_view(padded, self._window)
+        self._ahead[: self._steps + 1] = begin.cost
         for gap, total, delay in zip(gaps, least, delays, strict=False):
             first = max(delay, self._min_gap)
             if first < self._window:
-                np.minimum(total, (gap[:, first : self._window] + starts[:, first:]).min(axis=1), out=total)
+                np.minimum(total, (gap[first : self._window] + self._begins[first:]).min(axis=0), out=total)
         return least
-
-    def _suffix(self, begin: Floats, bed: bool) -> tuple[Floats, Floats]:
-        """Return for every step i the least cost of beginning at s >= i after a long gap, and G + B itself."""
-        ground = self._ground[bed]
-        reach = ground + begin
-        reach[-1] = min(reach[-1], ground[-1])
-        return np.minimum.accumulate(reach[::-1])[::-1] - ground, reach
 
     # One decision -----------------------------------------------------------------------------------------------
 
@@ -290,21 +302,23 @@ class Induction:
 
     def _best_begin(self, row: Floats, at: int, place: int, bed: bool, wait: int) -> tuple[float, int | None]:
         """Return the least cost over the next spoken start, and that start; None: never."""
-        begin = self._begin[min(place, self._most), bed][0]
-        near = (
-            row[wait : self._window]
-            + np.concatenate([begin, np.full(self._window, np.inf)])[at + wait : at + self._window]
-        )
-        best, where = (float(near.min()), at + wait + int(near.argmin())) if len(near) else (math.inf, None)
+        begin, ground = self._begin[min(place, self._most), bed], self._ground[bed]
+        near = begin.cost[at + wait : at + self._window]
+        best, where = math.inf, None
+        if len(near):
+            near = near + row[wait : wait + len(near)]
+            where = int(near.argmin())
+            best, where = near.item(where), at + wait + where
         late = at + max(self._window, wait)
         if late > self._steps:
-            return (best, where) if best < row[-1] else (float(row[-1]), None)
-        _, reach = self._suffix(begin, bed)
-        far = float(row[self._window] + reach[late:].min() - self._ground[bed][at + self._window])
+            return (best, where) if best < row[-1] else (row.item(-1), None)
+        step = late + int(begin.reach[late:].argmin())
+        far = row.item(self._window) + begin.reach.item(step) - ground.item(at + self._window)
         if best < far:
             return best, where
-        step = late + int(reach[late:].argmin())
-        return far, step if begin[step] + self._ground[bed][step] <= reach[step] and np.isfinite(begin[step]) else None
+        return far, step if begin.cost[step] + ground[step] <= begin.reach[step] and np.isfinite(
+            begin.cost[step]
+        ) else None
 
     def _may_follow(self, kind: Kind, place: int) -> bool:
         """Return whether a clip of *kind* makes sense as the next after *place* spoken fillers."""

@@ -4,14 +4,18 @@ import math
 from dataclasses import dataclass, field
 
 from ...fillers import Clip, Config, Kind
-from ..prediction import LatencyPredictor
+from ..prediction import LatencyPredictor, WaitDistribution
 from ._classes import GRID_S, ClipClass, clip_classes
 from ._induction import LONGEST_S, Induction, Start, Step
 from ._situation import PlannedCue, Sheet, Situation
 
-REFRESH_SHARE = 0.25
-REFRESH_WAITS = 80
-"""A plan is made anew when its table grew by this share, at the latest after this many waits."""
+REFRESH_SHARE = 0.05
+REFRESH_WAITS = 20
+"""Whether a plan still holds is asked when a table that it rests on grew by this share, at the latest after this many
+waits."""
+MOVED = 0.05
+"""It holds until the distribution that it was made for has moved by this much anywhere (Kolmogorov's distance), and by
+more than the standard error of one that *n* waits have taught, 1 / (2 √n)."""
 MOST_PLACES = 8
 """Spoken fillers that are planned ahead where no limit is set."""
 MOST_PLANS = 512
@@ -20,7 +24,7 @@ MOST_SHEETS = 256
 """Sheets kept of one solution."""
 COARSE_STEPS = 20
 """Grid steps to which a near ``max_wait_s`` is rounded down, so that waits of slightly different age share a plan."""
-RARE = 0.01
+RARE = 0.02
 """A wait that outlasts all but this share of its kind is planned again from there, knowing that it did."""
 BEYOND_S = 1.5
 """s that are planned beyond that, so that what is planned last has consequences: by then a gap's cost is linear."""
@@ -29,19 +33,13 @@ BEYOND_S = 1.5
 @dataclass(slots=True)
 class _Cached:
     seen: tuple[int, ...]
+    wait: WaitDistribution
+    """What it was planned for."""
     induction: Induction
     again: int
     """Grid steps after which to plan again."""
-    sheets: dict[Start, tuple[Step, ...]] = field(default_factory=dict)
-
-    def sheet(self, start: Start) -> tuple[Step, ...]:
-        """Return the decisions from *start* on; most turns begin alike, so they are kept."""
-        sheet = self.sheets.get(start)
-        if sheet is None:
-            if len(self.sheets) >= MOST_SHEETS:
-                self.sheets.clear()
-            sheet = self.sheets[start] = tuple(self.induction.sheet(start))
-        return sheet
+    sheets: dict[Start, tuple[PlannedCue, ...]] = field(default_factory=dict)
+    """What follows from where; times count from the milestone, or from where the solution begins after it."""
 
 
 class Planner:
@@ -96,17 +94,12 @@ class Planner:
             silent_s=_on_grid(situation.silent_s),
             since_spoken_s=_on_grid(situation.since_spoken_s),
         )
-        cues = []
-        for step in cached.sheet(start):
-            reason = f"{situation.milestone}: {step.still_waiting:.0%} still wait then"
-            at, chosen = step.at * GRID_S - age, step.clip_class
-            if chosen is None:
-                cues.append(PlannedCue(at, _bed_kind(situation.clips), reason=reason))
-            else:
-                cues.append(
-                    PlannedCue(at, chosen.kind, chosen.duration_s, chosen.tolerance_s, reason=reason, swap=True)
-                )
-        return Sheet(tuple(cues), cached.again * GRID_S - age, stale)
+        cues = cached.sheets.get(start)
+        if cues is None:
+            if len(cached.sheets) >= MOST_SHEETS:
+                cached.sheets.clear()
+            cues = cached.sheets[start] = tuple(_cue(step, situation) for step in cached.induction.sheet(start))
+        return Sheet(cues, age, cached.again * GRID_S - age, stale)
 
     def _key(self, situation: Situation, base: int) -> tuple[object, ...]:
         return (
@@ -118,6 +111,15 @@ class Planner:
         if len(self._solved) >= MOST_PLANS:
             self._solved.pop(next(iter(self._solved)), None)
         rest = self._predictor.predict(situation.milestone, situation.context, base * GRID_S)
+        standing = self._solved.get(key)
+        if (
+            standing is not None
+            and standing.seen[0] == seen[0]
+            and standing.wait.distance(rest)
+            < max(MOVED, 0.5 / math.sqrt(self._config.prediction.pseudo_count + seen[1]))
+        ):
+            standing.seen = seen
+            return standing
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
         induction = Induction(
             rest,
@@ -131,7 +133,7 @@ class Planner:
             progress_said=situation.progress_said > 0,
             horizon_s=reach_s + BEYOND_S,
         )
-        cached = self._solved[key] = _Cached(seen, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S)))
+        cached = self._solved[key] = _Cached(seen, rest, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S)))
         return cached
 
     def _excess(self, situation: Situation) -> int:
@@ -144,8 +146,18 @@ class Planner:
         return self._classes[key][1]
 
 
+def _cue(step: Step, situation: Situation) -> PlannedCue:
+    at, chosen = step.at * GRID_S, step.clip_class
+    reason = f"{situation.milestone}: {step.still_waiting:.0%} still wait then"
+    if chosen is None:
+        return PlannedCue(at, _bed_kind(situation.clips), reason=reason)
+    return PlannedCue(at, chosen.kind, chosen.duration_s, chosen.tolerance_s, reason=reason, swap=True)
+
+
 def _grew(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
-    """Return whether enough was learned to plan anew; first come the drifts, of which each one is enough."""
+    """Return whether so much was learned that a plan may no longer hold; first come the drifts: each one is enough."""
+    if before == now:
+        return False
     return before[0] != now[0] or any(
         new - old >= max(1, min(REFRESH_WAITS, REFRESH_SHARE * old)) for old, new in zip(before, now, strict=True)
     )

@@ -54,7 +54,7 @@ class PlannedCue:
     """A filler wished for: its kind and length; selection finds the clip."""
 
     start_s: float
-    """s from now."""
+    """s from where the sheet's times count."""
     kind: Kind
     duration_s: float | None = None
     """s. Preferred length; None: any."""
@@ -73,6 +73,8 @@ class Sheet:
 
     cues: tuple[PlannedCue, ...] = ()
     """In order of start."""
+    age_s: float = 0.0
+    """s that have passed since the moment from which the cues' times count."""
     again_s: float = math.inf
     """s from now after which to plan again if nothing has happened by then: the sheet does not look farther."""
     stale: bool = False

@@ -82,6 +82,10 @@ class WaitDistribution:
         """Return the distribution that reaches *reached* where this one reaches *places* (both from 0 up to 1)."""
         return WaitDistribution(1.0 - np.interp(1.0 - self._survival, places, reached), self.elapsed)
 
+    def distance(self, other: "WaitDistribution") -> float:
+        """Return the largest difference between the two distributions of the whole wait (Kolmogorov's distance)."""
+        return float(np.abs(self._survival - other._survival).max())
+
     def crps(self, wait_s: float) -> float:
         """Return the continuous ranked probability score of the whole wait, s: the integral of (F(t) - [t >= wait])².
 
