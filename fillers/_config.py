@@ -171,7 +171,7 @@ class Prediction(Section):
     half_life: int = Field(default=400, ge=10)
     """Waits after which an observation counts half."""
     pseudo_count: float = Field(default=8.0, gt=0, le=1000)
-    """Weight of a context's parent, in observations."""
+    """Weight of what is known in general, in observations, before it is known how much contexts differ."""
     file: str | None = Field(default=None, min_length=1)
     """Path of a JSON file in which learned waits are kept; several processes may share it. None: a new process begins
     anew."""

@@ -20,6 +20,7 @@ from stopgap.engine.prediction import (
     log_normal,
 )
 from stopgap.engine.prediction._buckets import COUNT, EDGES, GROWTH, LONGEST_S, SHORTEST_S, bucket
+from stopgap.engine.prediction._leaning import Leaning
 from stopgap.engine.turns import TurnState
 from stopgap.fillers import Config, Prediction, load_config
 
@@ -346,21 +347,60 @@ def test_predictor_quantile_error() -> None:
 
 
 def test_back_off() -> None:
-    """A new agent starts from all agents, moves half of the way with pseudo_count waits, and ends at its own."""
+    """A new agent starts from all agents; where it differs it is believed after a few waits, and ends at its own."""
     predictor = taught(COLD, np.full(200, 1.0), Context("old"))
     new = Context("new")
     parent = predictor.predict("speech_ended", Context())
-    assert predictor.predict("speech_ended", new).quantile(0.5) == parent.quantile(0.5)
+    assert predictor.predict("speech_ended", new).quantile(0.5) == pytest.approx(parent.quantile(0.5))
     medians = []
     for _ in range(100):
         predictor.learn([Lesson("speech_ended", new, 4.0, True)])
         medians.append(predictor.predict("speech_ended", new).quantile(0.5))
-    assert medians[3] == pytest.approx(1.0, rel=0.06)
+    assert medians[0] == pytest.approx(1.0, rel=0.1)
     assert medians[12] == pytest.approx(4.0, rel=0.06)
-    assert medians == sorted(medians)
+    assert (np.diff(medians) > -1e-5).all()
     own = tables_of(predictor, COLD).predict("speech_ended", new)
     assert float(own.survival(2.0)) == pytest.approx((100 + 8 / 3) / 108, abs=0.02)  # the parent's third is 4 s too
     assert predictor.predict("speech_ended", Context("old")).quantile(0.5) == pytest.approx(1.0, rel=0.06)
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.8])
+def test_how_much_agents_lean_on_each_other_is_learned(spread: float) -> None:
+    """Of agents that are alike a new one is believed late, of agents that differ soon: of two waits of 4 s all that is
+    known of it, the one median hardly moves, the other one does."""
+    rng = np.random.default_rng(1)
+    predictor = LatencyPredictor(COLD)
+    for _ in range(40):
+        for agent, median in enumerate(np.exp(spread * np.linspace(-1.5, 1.5, 10))):
+            wait = median * math.exp(0.2 * rng.standard_normal())
+            predictor.learn([Lesson("speech_ended", Context(f"agent {agent}"), wait, True)])
+    predictor.learn([Lesson("speech_ended", Context("new"), 2.5, True)] * 2)
+    median = predictor.predict("speech_ended", Context("new")).quantile(0.5)
+    assert median < 1.2 if spread < 0.5 else median > 1.5
+
+
+@pytest.mark.parametrize("weight", [3.0, 12.0, 50.0])
+def test_the_weight_of_a_parent_is_found(weight: float) -> None:
+    """Contexts drawn with a weight (a Dirichlet distribution's concentration) teach that weight, within a factor of 2,
+    whatever was configured."""
+    for configured in (4.0, 40.0):
+        rng = np.random.default_rng(5)
+        leaning = Leaning(configured)
+        for context in range(60):
+            shares = rng.dirichlet(np.full(10, weight / 10))
+            for place in rng.choice(10, 40, p=shares):
+                at = (place + rng.random()) / 10
+                leaning.add(("speech_ended", f"agent {context}"), at, at, keep=1.0)
+        assert weight / 2 < leaning.weight < 2 * weight
+
+
+def test_a_bucket_that_takes_all_says_nothing() -> None:
+    """Where all waits of the parent lie in one bucket, a further one there is no news of how contexts differ."""
+    leaning = Leaning(8.0)
+    before = leaning.weight
+    for _ in range(200):
+        leaning.add(("speech_ended", "agent a"), 0.0, 1.0, keep=1.0)
+    assert leaning.weight == pytest.approx(before, rel=0.2)
 
 
 def test_a_tool_is_known_whoever_calls_it() -> None:
@@ -375,8 +415,8 @@ def test_milestones_and_further_waits_are_learned_apart() -> None:
     """What is learned from one milestone, or from a wait after a preamble, changes no other."""
     predictor = taught(COLD, np.full(100, 6.0), Context("a"), "speech_ended")
     prior = log_normal(1.5, 0.6).quantile(0.5)
-    assert predictor.predict("first_token", Context("a")).quantile(0.5) == prior
-    assert predictor.predict("speech_ended", Context("a", again=True)).quantile(0.5) == prior
+    assert predictor.predict("first_token", Context("a")).quantile(0.5) == pytest.approx(prior)
+    assert predictor.predict("speech_ended", Context("a", again=True)).quantile(0.5) == pytest.approx(prior)
 
 
 @pytest.mark.parametrize("wait", [-0.001, -5.0, math.nan])

@@ -27,6 +27,7 @@ from stopgap.engine.prediction import (
     save_waits,
 )
 from stopgap.engine.prediction import _file as waits_file
+from stopgap.engine.prediction._context import keys_of
 from stopgap.engine.prediction._lifetable import Generation
 from stopgap.fillers import ClipBank, Config, load_config
 
@@ -99,7 +100,7 @@ def test_processes_learn_from_each_other() -> None:
     assert counts_of(one) == counts_of(two) == total
     assert one.waits_seen("speech_ended", A) == two.waits_seen("speech_ended", A) == (240, 240)
     for share in (0.2, 0.5, 0.8):
-        a, b = (p._estimate(A, (("speech_ended", "agent a"), ("speech_ended",))).quantile(share) for p in (one, two))
+        a, b = (p._tables.estimate(keys_of("speech_ended", A), A).quantile(share) for p in (one, two))
         assert a == pytest.approx(b, rel=0.1)
 
 

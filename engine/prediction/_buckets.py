@@ -27,3 +27,17 @@ def bucket(wait_s: float) -> int:
     if wait_s >= _LAST_S:
         return COUNT - 1
     return min(1 + int(math.log(wait_s / SHORTEST_S) / _LOG_GROWTH), COUNT - 1)
+
+
+def spread(low: float, high: float, bins: int) -> tuple[int, Floats]:
+    """Return over which of *bins* equal parts of the unit interval *low* .. *high* extends: the first, and the share of
+    the interval that each takes from there on."""
+    first, last = min(bins - 1, max(0, int(low * bins))), min(bins - 1, max(0, int(high * bins)))
+    if last <= first:
+        return first, _WHOLE
+    edges = np.arange(first, last + 2) / bins
+    edges[0], edges[-1] = low, high
+    return first, np.diff(edges) / (high - low)
+
+
+_WHOLE: Floats = np.ones(1)

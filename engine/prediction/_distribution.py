@@ -11,6 +11,12 @@ WIDTHS: Floats = np.diff(EDGES)
 _END_S = float(EDGES[-1])
 LEVELS = (0.5, 0.8, 0.95)
 """Quantiles that reports are about."""
+SMOOTH_BUCKETS = 2.0
+"""Standard deviation of the kernel that smooths counts, in buckets: 10 % of time. Silverman's rule (1986) for 100 waits
+with a log-standard deviation of 0.25, which is about what waits of one agent or tool have."""
+_REACH = 6
+_KERNEL = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / SMOOTH_BUCKETS) ** 2)
+_KERNEL /= _KERNEL.sum()
 
 
 class WaitDistribution:
@@ -85,6 +91,17 @@ class WaitDistribution:
     def distance(self, other: "WaitDistribution") -> float:
         """Return the largest difference between the two distributions of the whole wait (Kolmogorov's distance)."""
         return float(np.abs(self._survival - other._survival).max())
+
+    @cached_property
+    def smooth(self) -> "WaitDistribution":
+        """The distribution without what chance has put between neighbouring buckets: else plans would rely on it."""
+        spread = np.convolve(self.pmf, _KERNEL)
+        mass = spread[_REACH:-_REACH]
+        mass[0] += spread[:_REACH].sum()
+        mass[-1] += spread[-_REACH:].sum()
+        survival = np.ones(COUNT + 1)
+        np.subtract(1.0, np.cumsum(mass), out=survival[1:])
+        return WaitDistribution(np.maximum(survival, 0.0), self.elapsed)
 
     def crps(self, wait_s: float) -> float:
         """Return the continuous ranked probability score of the whole wait, s: the integral of (F(t) - [t >= wait])².

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ...fillers import StopgapError
+from ._backoff import MOST_TABLES
 from ._buckets import COUNT, GROWTH, SHORTEST_S
 from ._lifetable import FORGET_BELOW, LARGEST_SCALE, SERIES, Generation
-from ._predictor import MOST_TABLES, LatencyPredictor
+from ._predictor import LatencyPredictor
 from ._snapshot import Snapshot, TableCounts, merged
 
 logger = logging.getLogger("stopgap")

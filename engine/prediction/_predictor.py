@@ -10,21 +10,18 @@ import numpy as np
 
 from ...fillers import Config
 from ._absence import without_news
+from ._backoff import FRESH_SHARE, MOST_TABLES, BackOff
 from ._buckets import Floats
-from ._context import Context, Lesson, inside, keys_of
-from ._distribution import WaitDistribution, log_normal
+from ._context import Context, Lesson, keys_of
+from ._distribution import WaitDistribution
 from ._drift import ENOUGH, MEMORY, Drift, log_density
-from ._lifetable import ENDED, LATER_ENDED, LifeTable, kaplan_meier
+from ._lifetable import ENDED, LATER_ENDED
 from ._recalibration import Entry, Recalibration
 from ._report import Account, Report
 from ._snapshot import Key, Snapshot, TableCounts
 
-MOST_TABLES = 4096
-"""Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
 EVERYTHING = ""
 """Stands for all agents and tools."""
-FRESH_SHARE = 0.05
-"""A prediction stands for the next ones, when they are judged, until its context has seen this share more waits."""
 
 
 @dataclass(slots=True)
@@ -47,12 +44,13 @@ class LatencyPredictor:
     """Learns waits per milestone and context, and predicts.
 
     For each milestone there is a life table of the time *from it* to the reply, per context; a context with few
-    waits leans on its parent: the parent's distribution counts as ``pseudo_count`` waits. At the root stands the
-    configuration: ``expected_ms`` of the agent or tool, or the log-normal prior. Cut-off waits are censored, not
-    counted as replies (Kaplan-Meier).
+    waits leans on its parent (`BackOff`): the parent's distribution counts as ``pseudo_count`` waits, more where
+    contexts turn out to be alike, fewer where they differ (`Leaning`). At the root stands the configuration:
+    ``expected_ms`` of the agent or tool, or the log-normal prior. Cut-off waits are censored, not counted as replies
+    (Kaplan-Meier).
 
-    What the tables say is then corrected by how waits have fallen into earlier predictions (`Recalibration`), one
-    record per milestone. When all waits, or all of one agent or tool, become longer or shorter by a factor at once,
+    What the tables say is smoothed, and corrected by how waits have fallen into earlier predictions (`Recalibration`),
+    one record per milestone. When all waits, or all of one agent or tool, become longer or shorter by a factor at once,
     that is noticed within a few turns (`Drift`), and what was learned before is read multiplied by it.
 
     Args:
@@ -63,7 +61,7 @@ class LatencyPredictor:
     def __init__(self, config: Config, *, writer: str | None = None) -> None:
         self._config = config
         self._writer = writer if writer is not None else _any_name()
-        self._tables: dict[Key, LifeTable] = {}
+        self._tables = BackOff(config, self._writer)
         self._cache: dict[Key, _Estimate] = {}
         self._records: dict[str, Recalibration] = {}
         self._accounts: dict[Key, Account] = {}
@@ -82,8 +80,7 @@ class LatencyPredictor:
             self.learned += 1
             keys = keys_of(lesson.milestone, lesson.context)
             self._judge(lesson, keys)
-            for key in keys:
-                self._table(key).add(lesson.wait_s, ended=lesson.ended, next_s=inside(lesson))
+            self._tables.learn(keys, lesson)
 
     def predict(self, milestone: str, context: Context, elapsed: float = 0.0) -> WaitDistribution:
         """Return the distribution of the rest of a wait, *elapsed* s after *milestone*.
@@ -103,7 +100,7 @@ class LatencyPredictor:
 
     def waits_seen(self, milestone: str, context: Context) -> tuple[int, ...]:
         """Return how many waits each level of the back-off has seen, the most special first."""
-        return self._seen(keys_of(milestone, context))
+        return self._tables.seen(keys_of(milestone, context))
 
     def report(self) -> tuple[Report, ...]:
         """Return how good the predictions were, per milestone and context; see `Report`."""
@@ -131,37 +128,22 @@ class LatencyPredictor:
         """
         for key, counts in snapshot.items():
             if key in self._tables or len(self._tables) < MOST_TABLES:
-                self._table(key).take(counts.generations.values(), counts.scales)
+                self._tables.table(key).take(counts.generations.values(), counts.scales)
+        self._tables.forget_estimates()
         self._cache.clear()
 
     def after_fork(self) -> None:
         """Count under a name of its own in a process that was forked off."""
         self._writer = _any_name()
-        for table in self._tables.values():
-            table.sign_as(self._writer)
-
-    def _seen(self, keys: tuple[Key, ...]) -> tuple[int, ...]:
-        tables = (self._tables.get(key) for key in keys)
-        return tuple(table.waits if table else 0 for table in tables)
-
-    def _table(self, key: Key) -> LifeTable:
-        table = self._tables.get(key)
-        if table is None:
-            if len(self._tables) >= MOST_TABLES:
-                oldest = next(iter(self._tables))
-                del self._tables[oldest]
-                self._cache.pop(oldest, None)
-                self._accounts.pop(oldest, None)
-            table = self._tables[key] = LifeTable(self._config.prediction.half_life, self._writer)
-        return table
+        self._tables.sign_as(self._writer)
 
     def _estimated(self, milestone: str, context: Context, keys: tuple[Key, ...]) -> _Estimate:
         """Return the estimate that takes in all that is known."""
-        seen, record = self._seen(keys), self._records.get(keys[-1][0])
+        seen, record = self._tables.seen(keys), self._records.get(keys[-1][0])
         recorded = record.waits if record else 0
         cached = self._cache.get(keys[0])
         if cached is None or cached.seen != seen or cached.drifts != self.drifts:
-            raw = self._estimate(context, keys)
+            raw = self._tables.estimate(keys, context)
             estimate = _Estimate(seen, self.drifts, raw, record.correct(raw) if record else raw, recorded)
             if cached is not None and cached.drifts == self.drifts:
                 estimate.density, estimate.density_seen = cached.density, cached.density_seen
@@ -172,7 +154,7 @@ class LatencyPredictor:
 
     def _judge(self, lesson: Lesson, keys: tuple[Key, ...]) -> None:
         """Compare a wait with what had been predicted for its like."""
-        seen = self._seen(keys)
+        seen = self._tables.seen(keys)
         standing = self._cache.get(keys[0])
         if standing is None or not _close(standing, seen, self.drifts):
             standing = self._estimated(lesson.milestone, lesson.context, keys)
@@ -210,7 +192,7 @@ class LatencyPredictor:
         Of each turn only the last milestone's wait says whether times have changed; the others depend on what came
         in between, which may well change by itself.
         """
-        counts = self._tables[key].all_weighted()
+        counts = self._tables.table(key).all_weighted()
         return log_density(
             np.maximum(counts[ENDED] - counts[LATER_ENDED], 0.0) + self._config.prediction.pseudo_count * raw.pmf
         )
@@ -219,9 +201,7 @@ class LatencyPredictor:
         """All waits of *name* have changed by *buckets*; of those on record the last *since* of it were compared with
         what no longer held."""
         everything = name == EVERYTHING
-        for key, table in self._tables.items():
-            if everything or name in key:
-                table.rescale(buckets)
+        self._tables.rescale(buckets, name)
         concerned = [place for place, item in enumerate(self._recent) if everything or item[2] == name][-since:]
         for place in concerned:
             record, entry, _ = self._recent[place]
@@ -229,30 +209,6 @@ class LatencyPredictor:
         self._recent.clear()
         self._drifts.clear()
         self.drifts += 1
-
-    def _estimate(self, context: Context, keys: tuple[Key, ...]) -> WaitDistribution:
-        settings = self._config.prediction
-        distribution = log_normal(settings.expected_ms / 1000.0, settings.spread)
-        for key in reversed(keys):
-            expected = self._expected_s(context, key)
-            if expected is not None:
-                distribution = log_normal(expected, settings.spread)
-            table = self._tables.get(key)
-            if table is not None:
-                ended, censored = table.weighted()
-                distribution = WaitDistribution(
-                    kaplan_meier(ended + settings.pseudo_count * distribution.pmf, censored)
-                )
-        return distribution
-
-    def _expected_s(self, context: Context, key: Key) -> float | None:
-        """Return the configured expectation that belongs to *key*, if there is one."""
-        if len(key) != 2:
-            return None
-        by_tool = key[1].startswith("tool ")
-        table, name = (self._config.tools, context.tool) if by_tool else (self._config.agents, context.agent)
-        override = table.get(name or "")
-        return override.expected_ms / 1000.0 if override and override.expected_ms is not None else None
 
 
 def _any_name() -> str:

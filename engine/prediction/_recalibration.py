@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._buckets import Floats
+from ._buckets import Floats, spread
 from ._distribution import WaitDistribution
 from ._lifetable import kaplan_meier
 
@@ -63,12 +63,8 @@ class Recalibration:
     def _put(self, entry: Entry, sign: float) -> None:
         low, high, ended, weight = entry
         counts = self._ended if ended else self._censored
-        first, last = (min(BINS - 1, max(0, int(place * BINS))) for place in (low, high))
-        if first == last:
-            counts[first] += sign * weight
-        else:
-            overlap = np.minimum(high, PLACES[first + 1 : last + 2]) - np.maximum(low, PLACES[first : last + 1])
-            counts[first : last + 1] += sign * weight / (high - low) * np.maximum(overlap, 0.0)
+        first, shares = spread(low, high, BINS)
+        counts[first : first + len(shares)] += sign * weight * shares
         self._map = None
 
     def correct(self, predicted: WaitDistribution) -> WaitDistribution:
