@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from stopgap.engine.planning import Sound, silent_gaps, turn_cost
+from stopgap.engine.planning import NEEDLESS_S, Sound, silent_gaps, turn_cost
 from stopgap.fillers import Costs, Kind
 
 from ._replay import ReplayedTurn
 
-NEEDLESS_S = 0.25
-"""s. A first filler that starts less than this before the reply was needless."""
 LEVELS = (0.5, 0.8, 0.95)
 PARTS = ("silence", "reply_delay", "spoken", "cuts", "beds")
 """Parts of a turn's cost, in the order of `Heard.parts`."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from ..fillers import Clip, ClipBank, Config
 from ._clock import Clock
 from ._work import Work
-from .planning import Ladder, Mixture, playable_clips
+from .planning import Ladder, Mixture, Restraint, playable_clips
 from .prediction import LatencyPredictor
 from .turns import TurnRecord
 
@@ -41,8 +41,10 @@ class Engine:
     work: Work
     fallback: Ladder
     """Armed at once where the policy's plan is not ready."""
+    restraint: Restraint
+    """Is told what fillers did to each reply."""
     learns: bool = True
-    """Whether turns teach the predictor."""
+    """Whether turns teach the predictor and the restraint."""
     judge: Judge | None = None
     """Where there are several policies."""
     counters: dict[str, int] = field(default_factory=dict)

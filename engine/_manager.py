@@ -18,7 +18,7 @@ from ._session import Session
 from ._work import InlineWork, ServiceThread
 from .mixer import native_available
 from .outputs import DeviceOutput, FileOutput, Output, SilentOutput
-from .planning import Ladder, Mixture, NoFillers, Planner, Policy
+from .planning import Ladder, Mixture, NoFillers, Planner, Policy, Restraint
 from .prediction import LatencyPredictor
 
 logger = logging.getLogger("stopgap")
@@ -58,7 +58,11 @@ class FillerManager:
         clock = clock if clock is not None else MonotonicClock()
         file = config.prediction.file if predictor is None else None
         predictor = predictor if predictor is not None else LatencyPredictor(config)
-        policies = (make_policy(config, predictor),) if make_policy is not None else policies_of_mode(config, predictor)
+        restraint = Restraint(config.limits)
+        if make_policy is not None:
+            policies: tuple[Policy, ...] = (make_policy(config, predictor),)
+        else:
+            policies = policies_of_mode(config, predictor, restraint)
         self._engine = Engine(
             config=config,
             clock=clock,
@@ -67,6 +71,7 @@ class FillerManager:
             mixture=Mixture(policies, random.Random(config.seed)),
             work=InlineWork() if isinstance(clock, VirtualClock) else ServiceThread(),
             fallback=Ladder(config),
+            restraint=restraint,
         )
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
@@ -138,7 +143,8 @@ class FillerManager:
 
         ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
         next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
-        of all waits that were noticed.
+        of waits that were noticed. ``delay_factor`` and ``needless_s``: what the planner pays at present to keep
+        ``limits.reply_delay_ms`` and ``limits.needless``, see `Restraint`.
         """
         return {
             **self._engine.counters,
@@ -146,6 +152,8 @@ class FillerManager:
             "native_mixer": int(native_available),
             "planned_share": self._planned_share,
             "drifts": self._engine.predictor.drifts,
+            "delay_factor": self._engine.restraint.delay_factor,
+            "needless_s": self._engine.restraint.needless_s,
         }
 
     @property
@@ -203,12 +211,12 @@ class FillerManager:
         return SilentOutput(self._engine.config.output.rate)
 
 
-def policies_of_mode(config: Config, predictor: LatencyPredictor) -> tuple[Policy, ...]:
+def policies_of_mode(config: Config, predictor: LatencyPredictor, restraint: Restraint) -> tuple[Policy, ...]:
     """Return what the configuration's mode chooses from: planning has the ladder beside it, lest predictions lie."""
     if config.mode == "none":
         return (NoFillers(),)
     ladder = Ladder(config)
-    return (ladder,) if config.mode == "ladder" else (Planner(config, predictor), ladder)
+    return (ladder,) if config.mode == "ladder" else (Planner(config, predictor, restraint), ladder)
 
 
 def _check_phrases(config: Config, bank: ClipBank) -> None:

@@ -57,6 +57,10 @@ class TurnSounds:
                 played.end_at, played.cut = max(now, played.start_at), True
                 played.heard_frames = round((played.end_at - played.start_at) * played.clip.rate)
 
+    def first_start(self) -> float:
+        """Return when the first one started; infinite without one."""
+        return min((played.start_at for played in self._played.values()), default=math.inf)
+
     @property
     def spoken(self) -> int:
         """How many spoken ones have started."""

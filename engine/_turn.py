@@ -10,6 +10,7 @@ from ._prompter import Prompter
 from ._reply import ReplyInput
 from ._sounds import TurnSounds
 from .mixer import MixerEvent, Tell
+from .planning import NEEDLESS_S
 from .prediction import Lesson, WaitDistribution
 from .turns import (
     ANNOUNCING,
@@ -226,10 +227,18 @@ class Turn:
 
     def reply_heard(self, at: float, held_back_s: float) -> None:
         """Take in that the reply began to sound, *held_back_s* after the mixer had it."""
-        for wait in self._state.waits:
+        for wait in self._state.waits:  # each wait has a reply of its own
             if wait.available_at is not None and wait.heard_at is None:
                 wait.heard_at, wait.held_back_s = at, held_back_s
-                return  # each wait has a reply of its own
+                self._account(wait.available_at, held_back_s)
+                return
+
+    def _account(self, available_at: float, held_back_s: float) -> None:
+        """Tell the restraint what fillers did to a reply."""
+        if self._engine.learns:
+            restraint = self._engine.restraint
+            needless = available_at - NEEDLESS_S < self._sounds.first_start() < math.inf
+            self._engine.work.submit(lambda: restraint.observe(held_back_s, needless=needless))
 
     def line_free(self, at: float) -> None:
         """A further wait begins when the preamble has been heard out: now that is known, plan from there."""

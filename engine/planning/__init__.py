@@ -7,10 +7,12 @@ from ._induction import Induction, Start, Step
 from ._ladder import Ladder, NoFillers
 from ._mixture import Mixture, regret_bound
 from ._planner import Planner
+from ._restraint import NEEDLESS_S, Restraint
 from ._situation import PlannedCue, Policy, Sheet, Situation
 
 __all__ = [
     "GRID_S",
+    "NEEDLESS_S",
     "CastCue",
     "ClipClass",
     "Induction",
@@ -20,6 +22,7 @@ __all__ = [
     "PlannedCue",
     "Planner",
     "Policy",
+    "Restraint",
     "Sheet",
     "Situation",
     "Sound",

@@ -12,6 +12,7 @@ from ...fillers import Config, Kind
 from ..prediction import WaitDistribution
 from ._classes import GRID_S, ClipClass
 from ._costs import Floats, silence_cost
+from ._restraint import NEEDLESS_S
 
 LONGEST_S = 30.0
 """s. How far ahead is planned at most."""
@@ -93,6 +94,8 @@ class Induction:
         bed: Whether there is a bed to play.
         progress_said: Whether a progress line was said: no phrase comes after it.
         horizon_s: s that are planned at most; what a wait costs beyond them is left out.
+        needless_s: s of plain waiting that it costs beside if the reply comes within `NEEDLESS_S` of the turn's first
+            sound.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Induction:
         bed: bool = True,
         progress_said: bool = False,
         horizon_s: float = LONGEST_S,
+        needless_s: float = 0.0,
     ) -> None:
         self._costs = config.costs
         self._classes = classes
@@ -132,6 +136,8 @@ class Induction:
             BED_DELAYS[-1],
             self._min_gap,
         )
+        soon = np.minimum(np.arange(steps + 1) + round(NEEDLESS_S / GRID_S), steps)
+        self._needless = needless_s * (alive - alive[soon])
         self._padded_alive = np.concatenate([self._mean_alive, np.zeros(self._window + 1)])
         self._ground = {
             flag: np.concatenate([[0.0], np.cumsum(self._mean_alive * self._linear_rate(flag))])
@@ -234,6 +240,8 @@ class Induction:
                     totals = own[:, np.newaxis] * self._alive + play[bed][fit] + after[bed][then[fit]]
                     least = totals.argmin(axis=0)
                     best, which = totals[least, steps], np.array(fit)[least]
+                    if place == 0 and not bed:
+                        best = best + self._needless
                     best[: self._first] = np.inf
                     best[min(self._last + 1, self._steps) :] = np.inf
                 reach = self._ground[bed] + best
@@ -296,7 +304,8 @@ class Induction:
                     continue
                 row = self._row(at, delay, silent_s)
                 cost, begin = self._best_begin(row, at, place, True, max(wait, delay))
-                choices.append((cost + float(self._bed_start(at + delay)), begin, at + delay))
+                needless = self._needless.item(at + delay) if place == 0 else 0.0
+                choices.append((cost + float(self._bed_start(at + delay)) + needless, begin, at + delay))
         cost, begin, bed_at = min(choices, key=lambda choice: choice[0])
         return cost, bed_at, begin
 

@@ -7,6 +7,7 @@ from ...fillers import Clip, Config, Kind
 from ..prediction import LatencyPredictor, WaitDistribution
 from ._classes import GRID_S, ClipClass, clip_classes
 from ._induction import LONGEST_S, Induction, Start, Step
+from ._restraint import Restraint
 from ._situation import PlannedCue, Sheet, Situation
 
 REFRESH_SHARE = 0.05
@@ -45,15 +46,23 @@ class _Cached:
 class Planner:
     """Finds the cue sheet of least expected cost by backward induction (see `Induction`).
 
-    Solutions are kept per context, clips and limits, and made anew when enough was learned since.
+    Solutions are kept per context, clips and limits, and made anew when the waits that they are for have changed.
+
+    Args:
+        config: Costs and limits.
+        predictor: Knows the waits.
+        restraint: What delay and needless fillers cost beside that; None: nothing.
     """
 
     name = "predictive"
 
-    def __init__(self, config: Config, predictor: LatencyPredictor) -> None:
+    def __init__(self, config: Config, predictor: LatencyPredictor, restraint: Restraint | None = None) -> None:
         self._config = config
         self._predictor = predictor
-        self._classes: dict[tuple[int, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
+        self._restraint = restraint if restraint is not None else Restraint(config.limits)
+        self._dearer: dict[float, Config] = {1.0: config}
+        """The configuration by the factor on the cost of delay."""
+        self._classes: dict[tuple[float, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
         self._solved: dict[tuple[object, ...], _Cached] = {}
 
     def plan(self, situation: Situation) -> Sheet:
@@ -105,6 +114,7 @@ class Planner:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
             _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0, base,
+            self._restraint.delay_factor, self._restraint.needless_s,
         )  # fmt: skip
 
     def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
@@ -121,10 +131,12 @@ class Planner:
             standing.seen = seen
             return standing
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
+        factor, needless_s = self._restraint.delay_factor, self._restraint.needless_s
+        config = self._priced(factor)
         induction = Induction(
             rest,
-            self._classes_of(situation.clips),
-            self._config,
+            self._classes_of(situation.clips, config, factor),
+            config,
             excess=self._excess(situation),
             most=_most(situation),
             last_start=_last(situation, base),
@@ -132,6 +144,7 @@ class Planner:
             bed=any(clip.loops for clip in situation.clips),
             progress_said=situation.progress_said > 0,
             horizon_s=reach_s + BEYOND_S,
+            needless_s=needless_s,
         )
         cached = self._solved[key] = _Cached(seen, rest, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S)))
         return cached
@@ -139,10 +152,18 @@ class Planner:
     def _excess(self, situation: Situation) -> int:
         return max(0, situation.recent - self._config.costs.repeat_free_per_minute)
 
-    def _classes_of(self, clips: tuple[Clip, ...]) -> tuple[ClipClass, ...]:
-        key = tuple(map(id, clips))
+    def _priced(self, factor: float) -> Config:
+        """Return the configuration with a reply's delay at *factor* times its cost."""
+        if factor not in self._dearer:
+            costs = self._config.costs
+            dearer = costs.model_copy(update={"reply_delay": factor * costs.reply_delay})
+            self._dearer[factor] = self._config.model_copy(update={"costs": dearer})
+        return self._dearer[factor]
+
+    def _classes_of(self, clips: tuple[Clip, ...], config: Config, factor: float) -> tuple[ClipClass, ...]:
+        key = (factor, *map(id, clips))
         if key not in self._classes:
-            self._classes[key] = (clips, clip_classes(clips, self._config))
+            self._classes[key] = (clips, clip_classes(clips, config))
         return self._classes[key][1]
 
 
