@@ -190,7 +190,11 @@ class _Stage:
         if self._informed is not None:
             self._informed.acts_on(turn)
         self._open[number] = session.begin(
-            speech_ended_at=turn.started_at, agent=turn.agent, id=turn.turn_id, tentative=over
+            speech_ended_at=turn.started_at,
+            agent=turn.agent,
+            id=turn.turn_id,
+            tentative=over,
+            prompt_tokens=turn.prompt_tokens,
         )
 
     def _line(self, conversation: str) -> Session:

@@ -42,6 +42,8 @@ class TraceTurn:
     """The user barged in or hung up; exactly one of both is set."""
     news: tuple[TraceNews, ...] = ()
     """Milestones before the end, in order of time."""
+    prompt_tokens: int | None = None
+    """Size of the prompt that was answered."""
 
     @property
     def end_ms(self) -> float:
@@ -147,7 +149,15 @@ def _turn(row: _Row) -> TraceTurn:
         reply_ready_ms=ready,
         cancelled_ms=cancelled,
         news=tuple(sorted(news, key=lambda n: n.at_ms)),
+        prompt_tokens=_tokens(row),
     )
+
+
+def _tokens(row: _Row) -> int | None:
+    tokens = row.number("prompt_tokens", 1e9)
+    if tokens is not None and (tokens < 1.0 or tokens != int(tokens)):
+        raise row.error(f"prompt_tokens is {tokens:g}; write a whole number from 1 on, or leave it empty")
+    return None if tokens is None else int(tokens)
 
 
 def _tool_news(row: _Row) -> list[TraceNews]:

@@ -61,7 +61,7 @@ class Rehearsal:
         output = SilentOutput(rate)
         session = Session(engine, output, id="rehearsal", language=record.language, voice=voice, seed=0)
         output.start(session.source, clock)
-        turn = session.begin(agent=record.agent)
+        turn = session.begin(agent=record.agent, prompt_tokens=record.prompt_tokens)
         for news in record.milestones[1:]:
             clock.jump(max(zero + news.at_s, clock.now()))
             turn.milestone(news.name, tool=news.tool, at=zero + news.at_s)

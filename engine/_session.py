@@ -65,6 +65,7 @@ class Session:
         language: str | None = None,
         voice: str | None = None,
         tentative: bool = False,
+        prompt_tokens: int | None = None,
         id: str | None = None,
     ) -> Turn:
         """Open a turn: the user has stopped speaking, a reply is pending. Fillers are armed at once.
@@ -77,10 +78,13 @@ class Session:
             language: BCP 47 tag; None: the session's.
             voice: Voice of the clips; None: the session's.
             tentative: The end of speech may be taken back: nothing spoken before `Turn.commit`.
+            prompt_tokens: Size of the prompt that will be answered, if it varies much: waits grow with it. An
+                estimate will do (its octave counts). None: not known.
             id: Name in the turn record; None: counted.
 
         Raises:
-            UsageError: if the session is closed, or *speech_ended_at* lies in the future or is not a number.
+            UsageError: if the session is closed, *speech_ended_at* lies in the future or is not a number, or
+                *prompt_tokens* is no whole number above 0.
         """
         line = self._line
         with line.lock:
@@ -90,6 +94,10 @@ class Session:
             at = now if speech_ended_at is None else speech_ended_at
             if not -math.inf < at <= now + 1e-6:
                 raise UsageError(f"speech_ended_at={speech_ended_at!r} is not in the past: the clock reads {now!r}")
+            if prompt_tokens is not None and (not isinstance(prompt_tokens, int) or prompt_tokens < 1):
+                raise UsageError(
+                    f"prompt_tokens={prompt_tokens!r} is no number of tokens; give 1 or more, or leave it out"
+                )
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("superseded")
             elif line.held_since is not None:
@@ -99,7 +107,7 @@ class Session:
             self._turn = Turn(
                 line, self._engine, number=self._turns, id=id or f"{self.id}-{self._turns}", session=self.id,
                 began_at=now, speech_ended_at=at, agent=agent, language=language or self._language,
-                voice=voice or self._voice, tentative=tentative,
+                voice=voice or self._voice, tentative=tentative, prompt_tokens=prompt_tokens,
             )  # fmt: skip
             line.enter(self._turn)
             self._turn.plan(first=True)

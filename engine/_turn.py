@@ -45,6 +45,7 @@ class Turn:
         language: str,
         voice: str | None,
         tentative: bool,
+        prompt_tokens: int | None,
     ) -> None:
         self.id = id
         self.number = number
@@ -54,7 +55,10 @@ class Turn:
         self._language = language
         self._voice = voice
         self._began_at = began_at
-        self._state = TurnState(speech_ended_at=speech_ended_at, agent=agent, tentative=tentative)
+        self._prompt_tokens = prompt_tokens
+        self._state = TurnState(
+            speech_ended_at=speech_ended_at, agent=agent, tentative=tentative, prompt_tokens=prompt_tokens
+        )
         self._predicted: WaitDistribution | None = None
         self._sounds = TurnSounds()
         self._prompter = Prompter(self, line, engine, self._state, self._sounds, language=language, voice=voice)
@@ -330,5 +334,6 @@ class Turn:
                 for w in state.waits
             ),
             sounds=self._sounds.records(zero, self._engine.clock.now()),
+            prompt_tokens=self._prompt_tokens,
             notes=tuple(state.notes),
         )

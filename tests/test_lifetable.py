@@ -18,6 +18,7 @@ from stopgap.engine.prediction import (
     WaitDistribution,
     kaplan_meier,
     log_normal,
+    octave,
 )
 from stopgap.engine.prediction._buckets import COUNT, EDGES, GROWTH, LONGEST_S, SHORTEST_S, bucket
 from stopgap.engine.prediction._leaning import Leaning
@@ -409,6 +410,28 @@ def test_a_tool_is_known_whoever_calls_it() -> None:
     predictor.learn(Lesson("tool_started", Context("a", "quick"), 0.5, True) for _ in range(100))
     assert predictor.predict("tool_started", Context("b", "slow")).quantile(0.5) == pytest.approx(6.0, rel=0.06)
     assert predictor.predict("tool_started", Context("b", "quick")).quantile(0.5) == pytest.approx(0.5, rel=0.06)
+
+
+def pinball(prompts: bool, per_token_s: float) -> float:
+    """Return the mean pinball loss at 0.8 over the second half of 600 waits, with or without their prompts' sizes."""
+    rng = np.random.default_rng(3)
+    predictor, losses = LatencyPredictor(COLD), []
+    for number in range(600):
+        tokens = int(2.0 ** rng.uniform(10.0, 20.0))
+        wait = (0.5 + per_token_s * tokens) * math.exp(0.2 * rng.standard_normal())
+        context = Context("a", prompt=octave(tokens) if prompts else None)
+        over = wait - predictor.predict("speech_ended", context).quantile(0.8)
+        if number >= 300:
+            losses.append(max(0.8 * over, -0.2 * over))
+        predictor.learn([Lesson("speech_ended", context, wait, True)])
+    return float(np.mean(losses))
+
+
+def test_the_size_of_the_prompt_is_learned_from() -> None:
+    """Where waits grow with the prompt (20 s per million tokens) its size halves the loss; where they do not it costs
+    hardly anything."""
+    assert pinball(True, 20e-6) < 0.5 * pinball(False, 20e-6)
+    assert pinball(True, 0.0) < 1.06 * pinball(False, 0.0)
 
 
 def test_milestones_and_further_waits_are_learned_apart() -> None:

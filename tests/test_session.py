@@ -287,6 +287,9 @@ def test_unknown_milestone_and_future_speech_raise(session: Session, clock: Virt
         session.begin().milestone("tool_stared")
     with pytest.raises(UsageError, match="not in the past"):
         session.begin(speech_ended_at=clock.now() + 5.0)
+    for tokens in (0, -5, 12.5):
+        with pytest.raises(UsageError, match="prompt_tokens"):
+            session.begin(prompt_tokens=tokens)  # type: ignore[arg-type]
 
 
 def test_work_is_claimed_only_while_a_tool_runs(clock: VirtualClock, bank: ClipBank) -> None:

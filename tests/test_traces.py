@@ -55,6 +55,15 @@ def test_row(write: Write) -> None:
     ]
 
 
+def test_prompt_tokens(write: Write) -> None:
+    """The prompt's size is optional, and a whole number."""
+    header = f"{HEADER},prompt_tokens"
+    known, unknown = read_trace(write(f"{GOOD},1200", f"t2{GOOD[2:]},", header=header))
+    assert (known.prompt_tokens, unknown.prompt_tokens) == (1200, None)
+    for wrong in ("0", "12.5", "-3", "many"):
+        assert "prompt_tokens" in refusal(write(f"{GOOD},{wrong}", header=header))
+
+
 def test_cancelled_row(write: Write) -> None:
     """A cancelled turn ends at its cancellation, and what would have come later is not in it."""
     (turn,) = read_trace(write("t1,c1,0,a,search,300,1200,,900"))

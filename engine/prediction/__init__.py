@@ -1,6 +1,6 @@
 """How long the reply will take: life tables and the predictor."""
 
-from ._context import Context, Lesson
+from ._context import Context, Lesson, octave
 from ._distribution import LEVELS, WaitDistribution, log_normal
 from ._file import WaitsError, load_waits, read_waits, save_waits
 from ._lifetable import LifeTable, kaplan_meier
@@ -23,6 +23,7 @@ __all__ = [
     "load_waits",
     "log_normal",
     "merged",
+    "octave",
     "read_waits",
     "save_waits",
 ]

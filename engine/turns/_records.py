@@ -86,6 +86,8 @@ class TurnRecord:
     milestones: tuple[MilestoneRecord, ...] = ()
     waits: tuple[WaitRecord, ...] = ()
     sounds: tuple[SoundRecord, ...] = ()
+    prompt_tokens: int | None = None
+    """Size of the prompt, as `begin` was told."""
     notes: tuple[str, ...] = field(default=())
     """Calls that came out of order and what was done with them."""
 

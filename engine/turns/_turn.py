@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...fillers import UsageError
-from ..prediction import Context, Lesson
+from ..prediction import Context, Lesson, octave
 
 MILESTONES = (
     "speech_ended",
@@ -53,11 +53,15 @@ class TurnState:
         speech_ended_at: s. Time 0.
         agent: Agent or model.
         tentative: The end of speech is not confirmed yet.
+        prompt_tokens: Size of the prompt that is to be answered; None: not known.
     """
 
-    def __init__(self, *, speech_ended_at: float, agent: str | None, tentative: bool) -> None:
+    def __init__(
+        self, *, speech_ended_at: float, agent: str | None, tentative: bool, prompt_tokens: int | None = None
+    ) -> None:
         self.speech_ended_at = speech_ended_at
         self.agent = agent
+        self._prompt = None if prompt_tokens is None else octave(prompt_tokens)
         self.status: Status = "tentative" if tentative else "waiting"
         self.waits = [Wait(speech_ended_at)]
         self.notes: list[str] = []
@@ -83,7 +87,7 @@ class TurnState:
     def context(self) -> Context:
         """What predictions may know."""
         tool = self._tools[-1][0] if self._tools else None
-        return Context(agent=self.agent, tool=tool, again=len(self.waits) > 1)
+        return Context(agent=self.agent, tool=tool, again=len(self.waits) > 1, prompt=self._prompt)
 
     @property
     def latest(self) -> News:
