@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._heard import PARTS, Floats, pinball, within
+from ._heard import LEVELS, PARTS, Floats, pinball, within
 from ._intervals import Bootstrap, Estimate
 from ._perceived import Outcome
 from ._policies import BEST_LADDER, OTHERS
@@ -15,6 +15,8 @@ from ._trace import TraceTurn
 OVER_S = (0.7, 1.0, 2.0)
 """s of silence that are too long."""
 JUDGED = "predictive"
+WINDOW = 200
+"""Turns over which coverage is watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +140,23 @@ def best_other(outcome: Outcome) -> str | None:
     return min(there, key=lambda name: float(outcome.heard[name].cost.mean()), default=None)
 
 
-def verdicts(outcome: Outcome, running: Floats, bootstrap: Bootstrap) -> Iterator[Verdict]:
+def verdicts(
+    outcome: Outcome, running: Floats, bootstrap: Bootstrap, slowed_from: int | None = None
+) -> Iterator[Verdict]:
     """Yield how the judged policy stands to the targets; nothing if it was not replayed.
 
     Args:
         outcome: Of one setting.
         running: Running empirical quantiles, as `running_quantiles` gives them.
         bootstrap: Of the trace's conversations.
+        slowed_from: The turn from which on all waits are longer; None: they are as they were measured.
     """
     judged = outcome.heard.get(JUDGED)
     if judged is None:
         return
-    most = 0.88 if outcome.setting.config.costs.ambience_credit == 0.0 else 0.76
+    most = 0.76 if slowed_from is None else 0.72
+    if outcome.setting.config.costs.ambience_credit == 0.0:
+        most = 0.88
     yield Verdict("cost / best ladder in hindsight", cost_ratio(outcome, BEST_LADDER, bootstrap), 0.0, most)
     yield Verdict("cost / best cue sheet in hindsight", cost_ratio(outcome, "best-sheet", bootstrap), 0.0, 1.0, True)
     other = best_other(outcome)
@@ -165,8 +172,24 @@ def verdicts(outcome: Outcome, running: Floats, bootstrap: Bootstrap) -> Iterato
     inside = within(judged.replied, judged.quantiles)
     yield Verdict("replies within the 80 % quantile", bootstrap.ratio(inside[:, 1]), 0.78, 0.82, form="{:.2%}")
     yield Verdict("replies within the 95 % quantile", bootstrap.ratio(inside[:, 2]), 0.93, 0.97, form="{:.2%}")
+    if slowed_from is not None:
+        after = np.full_like(inside, np.nan)
+        after[slowed_from : slowed_from + WINDOW] = inside[slowed_from : slowed_from + WINDOW]
+        for place, least in ((1, 0.75), (2, 0.90)):
+            name = f"the same, {WINDOW} turns from the change on: {LEVELS[place]:.0%} quantile"
+            yield Verdict(name, bootstrap.ratio(after[:, place]), least, least + 0.1, form="{:.2%}")
     losses = pinball(judged.replied, judged.quantiles), pinball(judged.replied, running)
     yield Verdict("pinball loss / running quantiles'", bootstrap.ratio(*losses), 0.0, 1.0, True)
+
+
+def sliding_coverage(waits: Floats, quantiles: Floats) -> Floats:
+    """Return the share of replies within their quantiles over the last `WINDOW` turns, after each turn from the
+    WINDOW-th on, shape (turns - WINDOW + 1, 3)."""
+    inside = within(waits, quantiles)
+    sums = np.cumsum(np.concatenate([np.zeros((1, 3)), np.nan_to_num(inside)]), axis=0)
+    counts = np.cumsum(np.concatenate([[0.0], ~np.isnan(waits)]))
+    known = np.maximum(counts[WINDOW:] - counts[:-WINDOW], 1.0)
+    return np.asarray((sums[WINDOW:] - sums[:-WINDOW]) / known[:, np.newaxis])
 
 
 def _spread(values: Floats) -> tuple[float, float]:

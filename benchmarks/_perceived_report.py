@@ -21,6 +21,7 @@ from ._perceived_figures import (
     verdicts,
 )
 from ._settings import DEFAULT
+from ._slowdown import change_of
 from ._trace import TraceTurn
 
 FORMAT = 1
@@ -34,11 +35,19 @@ class TraceReport:
     trace: str
     turns: Sequence[TraceTurn]
     outcomes: tuple[Outcome, ...]
+    slow_down: float | None = None
+    """Factor by which all waits of the second half were made longer; None: they are as they were measured."""
 
     @property
     def label(self) -> str:
         """The trace's name without its folder, for titles."""
-        return Path(self.trace).name
+        name = Path(self.trace).name
+        return name if self.slow_down is None else f"{name}, second half × {self.slow_down:g}"
+
+    @property
+    def slowed_from(self) -> int | None:
+        """The first turn whose wait was made longer."""
+        return None if self.slow_down is None else change_of(self.turns)
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
@@ -71,7 +80,9 @@ class TraceReport:
     @cached_property
     def verdicts(self) -> Mapping[str, tuple[Verdict, ...]]:
         """By setting."""
-        return {o.setting.name: tuple(verdicts(o, self.running, self.bootstrap)) for o in self.outcomes}
+        return {
+            o.setting.name: tuple(verdicts(o, self.running, self.bootstrap, self.slowed_from)) for o in self.outcomes
+        }
 
     @cached_property
     def prediction(self) -> Mapping[str, PredictionFigures]:
@@ -87,6 +98,7 @@ class TraceReport:
     def as_dict(self) -> dict[str, Any]:
         return {
             "trace": self.trace,
+            "slow_down": self.slow_down,
             "turns": len(self.turns),
             "answered": sum(turn.reply_ready_ms is not None for turn in self.turns),
             "conversations": len({turn.conversation_id for turn in self.turns}),

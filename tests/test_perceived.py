@@ -15,9 +15,17 @@ from stopgap.benchmarks._heard import heard, pinball, within
 from stopgap.benchmarks._intervals import Bootstrap, Estimate
 from stopgap.benchmarks._ladders import LadderShape, best_ladders, ladder_grid
 from stopgap.benchmarks._perceived import Outcome, compare, rounds
-from stopgap.benchmarks._perceived_figures import Verdict, conversation_s, cost_ratio, policy_figures, verdicts
+from stopgap.benchmarks._perceived_figures import (
+    Verdict,
+    conversation_s,
+    cost_ratio,
+    policy_figures,
+    sliding_coverage,
+    verdicts,
+)
 from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
 from stopgap.benchmarks._settings import DEFAULT, LIMITED, NO_CREDIT, settings
+from stopgap.benchmarks._slowdown import change_of, slowed
 from stopgap.benchmarks._workers import Grounds
 from stopgap.cli import main
 from stopgap.fillers import ClipBank, Costs, Kind
@@ -35,6 +43,46 @@ def compared(bank: ClipBank) -> TraceReport:
     """A hundred turns of the voice trace under a few policies, quickly."""
     turns = read_trace("voice_mixed_dev")[:100]
     return TraceReport("voice", turns, compare(turns, benchmark_config(), QUICKLY, bank=bank, quick=True))
+
+
+# Slowing down --------------------------------------------------------------------------------------------------
+
+
+def test_the_second_half_is_slowed() -> None:
+    """Every time within a turn is stretched, the first half and the turns' beginnings stay."""
+    turns = read_trace("voice_mixed_dev")[:11]
+    after = slowed(turns, 1.7)
+    assert after[:5] == turns[:5] and change_of(turns) == 5
+    for before, now in zip(turns[5:], after[5:], strict=True):
+        assert now.started_at == before.started_at
+        assert now.end_ms == pytest.approx(1.7 * before.end_ms)
+        assert [n.at_ms for n in now.news] == pytest.approx([1.7 * n.at_ms for n in before.news])
+
+
+def test_targets_after_a_change_are_about_the_turns_behind_it(compared: TraceReport) -> None:
+    """Coverage is asked of the 200 turns from the change on, within 5 points, and the cost is to be lower."""
+    usual = {verdict.target: verdict for verdict in verdicts(compared.main, compared.running, compared.bootstrap)}
+    changed = {v.target: v for v in verdicts(compared.main, compared.running, compared.bootstrap, slowed_from=40)}
+    judged = compared.main.heard["predictive"]
+    inside = within(judged.replied, judged.quantiles)[40:]
+    added = [changed[name] for name in changed if name not in usual]
+    assert [(v.least, v.most) for v in added] == [(0.75, 0.85), (0.9, 1.0)]
+    assert [v.measured.value for v in added] == pytest.approx([np.nanmean(inside[:, 1]), np.nanmean(inside[:, 2])])
+    ratio = "cost / best ladder in hindsight"
+    assert (usual[ratio].most, changed[ratio].most) == (0.76, 0.72)
+
+
+def test_sliding_coverage() -> None:
+    """Each value is the share within the quantiles of the last 200 turns that were answered."""
+    rng = np.random.default_rng(2)
+    waits = rng.uniform(0.0, 1.0, 450)
+    waits[::7] = np.nan
+    quantiles = rng.uniform(0.0, 1.0, (450, 3))
+    shares = sliding_coverage(waits, quantiles)
+    assert shares.shape == (251, 3)
+    for end in (200, 333, 450):
+        expected = np.nanmean(within(waits, quantiles)[end - 200 : end], axis=0)
+        assert shares[end - 200] == pytest.approx(expected)
 
 
 # Figures -------------------------------------------------------------------------------------------------------

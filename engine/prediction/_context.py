@@ -21,8 +21,9 @@ class Context:
     again: bool = False
     """A further wait of the turn, after a spoken preamble."""
     prompt: int | None = None
-    """The octave of the prompt's size: 2^prompt tokens, up to twice as many. Time to the first token grows about linearly
-    with the prompt (epoch-research/ttft-latency-scaling: 1 s at 50,000 tokens, 11 to 24 s at 850,000 to 900,000)."""
+    """The octave of the prompt's size: 2^prompt tokens, up to twice as many. Time to the first token grows about
+    linearly with the prompt (epoch-research/ttft-latency-scaling: 1 s at 50,000 tokens, 11 to 24 s at 850,000 to
+    900,000)."""
 
 
 @dataclass(frozen=True, slots=True)

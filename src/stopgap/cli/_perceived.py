@@ -29,6 +29,10 @@ def perceived(
     known_after_ms: Annotated[
         float, typer.Option(min=0.0, max=60_000.0, help="The end of speech becomes known that much later.")
     ] = 0.0,
+    slow_down: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10.0, metavar="FACTOR", help="Make the waits of each second half that much longer."),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Search 80 ladders instead of 380, and do not sweep the weights.")
     ] = False,
@@ -49,6 +53,7 @@ def perceived(
     from stopgap.benchmarks._perceived import compare, rounds
     from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
     from stopgap.benchmarks._policies import missing_kinds
+    from stopgap.benchmarks._slowdown import slowed
     from stopgap.fillers import ClipBank, TraceError
 
     from ._perceivedtable import sentences, tables
@@ -60,6 +65,8 @@ def perceived(
     for trace, turns in read.items():
         if not turns:
             raise TraceError(f"{trace} holds no turns; give a trace with at least one row below its header")
+    if slow_down is not None:
+        read = {trace: slowed(turns, slow_down) for trace, turns in read.items()}
     _check_pictures(html, plot)
     bank = ClipBank(settings.packs)
     for name in names:
@@ -72,7 +79,7 @@ def perceived(
                 turns, settings, names, bank=bank, known_after_ms=known_after_ms, quick=quick, advance=advance,
                 workers=workers or cores(),
             )  # fmt: skip
-            reports.append(TraceReport(trace, turns, outcomes))
+            reports.append(TraceReport(trace, turns, outcomes, slow_down))
     report = PerceivedReport(tuple(reports), quick, known_after_ms, settings.seed)
     if plot is not None:
         from ._perceivedplot import plot_perceived

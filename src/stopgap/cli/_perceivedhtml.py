@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import stopgap
@@ -63,7 +64,7 @@ def _policy(name: str) -> str:
 def _section(report: TraceReport, place: int) -> Iterator[str]:
     answered = sum(turn.reply_ready_ms is not None for turn in report.turns)
     calls = len({turn.conversation_id for turn in report.turns})
-    yield f"<h2>{escape(report.trace)}</h2>"
+    yield f"<h2>{escape(report.trace)}{escape(report.label.removeprefix(Path(report.trace).name))}</h2>"
     yield f"<p>{len(report.turns)} turns of {calls} conversations, {answered} of them answered.</p>"
     yield '<div class="pictures">'
     for number, (title, draw) in enumerate(pictures(report)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from stopgap.benchmarks._heard import LEVELS, PARTS
-from stopgap.benchmarks._perceived_figures import JUDGED, best_other
+from stopgap.benchmarks._perceived_figures import JUDGED, WINDOW, best_other, sliding_coverage
 from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
 from stopgap.benchmarks._policies import BEST_LADDER, BOUNDS
 from stopgap.benchmarks._settings import DEFAULT
@@ -40,6 +40,8 @@ def pictures(report: TraceReport) -> Iterator[tuple[str, Draw]]:
     yield "Silence against talk", _draw_trade
     if report.prediction:
         yield "Calibration of the prediction", _draw_calibration
+        if len(report.turns) > WINDOW:
+            yield f"Coverage over the last {WINDOW} turns", _draw_sliding
     if len(_by_credit(report)) > 1:
         yield "Cost against the credit for beds", _draw_credit
 
@@ -151,6 +153,22 @@ def _draw_calibration(panel: Any, report: TraceReport) -> None:
     panel.set_xlabel("predicted quantile, %", fontsize=8)
     panel.set_ylabel("replies within it, %; | 95 % interval", fontsize=8)
     panel.legend(fontsize=7, frameon=False, loc="upper left")
+    _dress(panel, "both")
+
+
+def _draw_sliding(panel: Any, report: TraceReport) -> None:
+    judged = report.main.heard[JUDGED]
+    shares = 100.0 * sliding_coverage(judged.replied, judged.quantiles)
+    at = np.arange(WINDOW, len(report.turns) + 1)
+    for place, colour in ((1, COLOURS[JUDGED]), (2, COLOURS["ladder"])):
+        level = 100.0 * LEVELS[place]
+        panel.axhspan(level - 5.0, level + 5.0, color=colour, alpha=0.1, lw=0)
+        panel.plot(at, shares[:, place], color=colour, lw=1.4, label=f"{level:.0f} % quantile, ±5 points")
+    if report.slowed_from is not None:
+        panel.axvline(report.slowed_from, color="black", lw=0.8, ls=":", label="the change")
+    panel.set_xlabel("turns", fontsize=8)
+    panel.set_ylabel("replies within the predicted quantile, %", fontsize=8)
+    panel.legend(fontsize=7, frameon=False, loc="lower left")
     _dress(panel, "both")
 
 
