@@ -42,7 +42,7 @@ class Engine:
     fallback: Ladder
     """Armed at once where the policy's plan is not ready."""
     restraint: Restraint
-    """Is told what fillers did to each reply."""
+    """Is told what the planner's fillers did to each reply."""
     learns: bool = True
     """Whether turns teach the predictor and the restraint."""
     judge: Judge | None = None

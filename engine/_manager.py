@@ -144,7 +144,7 @@ class FillerManager:
         ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
         next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
         of waits that were noticed. ``delay_factor`` and ``needless_s``: what the planner pays at present to keep
-        ``limits.reply_delay_ms`` and ``limits.needless``, see `Restraint`.
+        ``limits.reply_delay_ms`` and ``limits.needless``, see `Prices`.
         """
         return {
             **self._engine.counters,
@@ -152,8 +152,8 @@ class FillerManager:
             "native_mixer": int(native_available),
             "planned_share": self._planned_share,
             "drifts": self._engine.predictor.drifts,
-            "delay_factor": self._engine.restraint.delay_factor,
-            "needless_s": self._engine.restraint.needless_s,
+            "delay_factor": self._engine.restraint.prices.delay_factor,
+            "needless_s": self._engine.restraint.prices.needless_s,
         }
 
     @property

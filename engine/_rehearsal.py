@@ -1,17 +1,17 @@
 """What other policies would have cost in a turn that is over."""
 
-import math
 import random
 from dataclasses import replace
 
 import numpy as np
 
+from ..fillers import Config
 from ._clock import VirtualClock
 from ._engine import Engine
 from ._session import Session
 from ._work import InlineWork
 from .outputs import SilentOutput
-from .planning import NEEDLESS_S, Mixture, Policy, Sound, turn_cost
+from .planning import Mixture, Policy, Sound, turn_cost
 from .turns import TurnRecord
 
 JUDGED = 0.125
@@ -81,13 +81,10 @@ class Rehearsal:
             clock.advance(LOOK_S)
             played = turn.record
         session.close()
-        return self._cost(played, end, ready)
+        return _cost(played, self._engine.config, end, ready)
 
-    def _cost(self, played: TurnRecord, end_s: float, ready_s: float | None) -> float:
-        """Return the cost of what was *played*, prices included: policies are compared by what is planned with."""
-        sounds = [Sound(s.kind, s.start_s, s.end_s or s.start_s, s.cut) for s in played.sounds]
-        heard_s = max(played.reply_heard_s or end_s, end_s)
-        cost = turn_cost(self._engine.config.costs, sounds, end_s=heard_s, reply_ready_s=ready_s)
-        first_s = min((sound.start_s for sound in sounds), default=math.inf)
-        needless = ready_s is not None and ready_s - NEEDLESS_S < first_s < math.inf
-        return cost.total + self._engine.restraint.surcharge(cost.reply_delay, needless=needless)
+
+def _cost(played: TurnRecord, config: Config, end_s: float, ready_s: float | None) -> float:
+    sounds = [Sound(s.kind, s.start_s, s.end_s or s.start_s, s.cut) for s in played.sounds]
+    heard_s = max(played.reply_heard_s or end_s, end_s)
+    return turn_cost(config.costs, sounds, end_s=heard_s, reply_ready_s=ready_s).total

@@ -10,7 +10,7 @@ from ._prompter import Prompter
 from ._reply import ReplyInput
 from ._sounds import TurnSounds
 from .mixer import MixerEvent, Tell
-from .planning import NEEDLESS_S
+from .planning import NEEDLESS_S, Planner
 from .prediction import Lesson, WaitDistribution
 from .turns import (
     ANNOUNCING,
@@ -238,8 +238,8 @@ class Turn:
                 return
 
     def _account(self, available_at: float, held_back_s: float) -> None:
-        """Tell the restraint what fillers did to a reply."""
-        if self._engine.learns:
+        """Tell the planner's restraint what its fillers did to a reply."""
+        if self._engine.learns and isinstance(self._prompter.policy, Planner):
             restraint = self._engine.restraint
             needless = available_at - NEEDLESS_S < self._sounds.first_start() < math.inf
             self._engine.work.submit(lambda: restraint.observe(held_back_s, needless=needless))

@@ -60,10 +60,10 @@ class Limits(Section):
     """ms of silence between two spoken fillers."""
     max_wait_s: float = Field(default=60.0, gt=0, le=3600)
     """s into the wait after which nothing new starts and beds end: a stuck agent must not hum for ever."""
-    reply_delay_ms: Milliseconds | Literal["unlimited"] = 8.0
+    reply_delay_ms: Milliseconds | Literal["unlimited"] = 7.0
     """ms by which fillers may hold replies back on average. Not a hard limit: the planner pays more for delay while it
     is exceeded."""
-    needless: Annotated[float, Field(ge=0, le=1)] | Literal["unlimited"] = 0.025
+    needless: Annotated[float, Field(ge=0, le=1)] | Literal["unlimited"] = 0.02
     """Share of answered turns whose first filler may begin less than 0.25 s before the reply; likewise on average."""
 
 

@@ -7,7 +7,7 @@ from ._induction import Induction, Start, Step
 from ._ladder import Ladder, NoFillers
 from ._mixture import Mixture, regret_bound
 from ._planner import Planner
-from ._restraint import NEEDLESS_S, Restraint
+from ._restraint import NEEDLESS_S, Prices, Restraint
 from ._situation import PlannedCue, Policy, Sheet, Situation
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PlannedCue",
     "Planner",
     "Policy",
+    "Prices",
     "Restraint",
     "Sheet",
     "Situation",

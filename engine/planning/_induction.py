@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ...fillers import Config, Kind
 from ..prediction import WaitDistribution
 from ._classes import GRID_S, ClipClass
-from ._costs import Floats, silence_cost
+from ._costs import Floats
+from ._gaps import Gaps
 from ._restraint import NEEDLESS_S
 
 LONGEST_S = 30.0
@@ -73,7 +74,7 @@ class Induction:
 
         C(t, s) = integral from t to s of S(u) phi'(u - t) du
 
-    (a bed slows the growth of the gap by the ambience credit and costs its rate). A clip of class c at s costs
+    (see `Gaps`). A clip of class c at s costs
 
         A(c, s) = S(s) * (its own cost + repeat * k) + sum over its steps j of P(reply in step s + j) * handoff(c, j)
 
@@ -113,7 +114,7 @@ class Induction:
         horizon_s: float = LONGEST_S,
         needless_s: float = 0.0,
     ) -> None:
-        self._costs = config.costs
+        self._costs = costs = config.costs
         self._classes = classes
         self._most = most
         self._excess = excess
@@ -122,28 +123,17 @@ class Induction:
         self._first, self._last = first_start, last_start
         gap_s = min(config.limits.min_gap_ms / 1000.0, LONGEST_S)
         self._min_gap = math.ceil(gap_s / GRID_S - 1e-9)
-        bed_rule, costs = config.handoff.ambience, config.costs
+        bed_rule = config.handoff.ambience
         delay_ms = max(0.0, bed_rule.fade_ms + bed_rule.gap_ms)
         self._bed_end = (costs.reply_delay * delay_ms + costs.bed_per_s * bed_rule.fade_ms) / 1000.0
         steps = math.ceil(min(max(wait.quantile(1.0 - NEGLIGIBLE), 1.0), horizon_s, LONGEST_S) / GRID_S)
         self._steps = steps
         alive = wait.survival(np.arange(steps + 1, dtype=np.float64) * GRID_S)
         self._alive = alive
-        self._mean_alive = (alive[:-1] + alive[1:]) / 2.0
-        self._window = max(
-            self._linear_from(1.0),
-            self._linear_from(1.0 - self._costs.ambience_credit),  # under a bed that begins later it is sooner
-            BED_DELAYS[-1],
-            self._min_gap,
-        )
+        self._gaps = Gaps(costs, alive, max(BED_DELAYS[-1], self._min_gap))
+        self._window = self._gaps.window
         soon = np.minimum(np.arange(steps + 1) + round(NEEDLESS_S / GRID_S), steps)
         self._needless = needless_s * (alive - alive[soon])
-        self._padded_alive = np.concatenate([self._mean_alive, np.zeros(self._window + 1)])
-        self._ground = {
-            flag: np.concatenate([[0.0], np.cumsum(self._mean_alive * self._linear_rate(flag))])
-            for flag in (False, True)
-        }
-        self._known_rates: dict[tuple[int | None, float], Floats] = {}
         self._begin: dict[tuple[int, bool], _Begin] = {}
         self._solve()
 
@@ -171,48 +161,6 @@ class Induction:
         best, _, _ = self._best(start.at, start.spoken, start.bed, start.silent_s, 0)
         return best / float(self._alive[start.at])
 
-    # Costs of gaps ----------------------------------------------------------------------------------------------
-
-    def _growth(self, bed_from: int | None) -> Floats:
-        """Return the length of a gap after 0, 1, ... grid steps, in s, the bed's part discounted."""
-        steps = np.arange(self._window + 1, dtype=float)
-        if bed_from is not None:
-            over = np.maximum(steps - bed_from, 0.0)
-            steps = steps - self._costs.ambience_credit * over
-        return steps * GRID_S
-
-    def _rates(self, bed_from: int | None, silent_s: float = 0.0) -> Floats:
-        """Return the cost of each further step of a gap to one who still waits, shape (window,)."""
-        rates = self._known_rates.get((bed_from, silent_s))
-        if rates is None:
-            rates = np.diff(silence_cost(self._costs, silent_s + self._growth(bed_from)))
-            if bed_from is not None:
-                rates[bed_from:] += self._costs.bed_per_s * GRID_S
-            self._known_rates[bed_from, silent_s] = rates
-        return rates
-
-    def _linear_rate(self, bed: bool) -> float:
-        """Return the cost of a step of a long gap."""
-        slope = self._costs.silence_slope * GRID_S
-        return slope * (1.0 - self._costs.ambience_credit) + self._costs.bed_per_s * GRID_S if bed else slope
-
-    def _linear_from(self, pace: float) -> int:
-        """Return the steps after which the cost of a gap that grows at *pace* is linear."""
-        bend = self._costs.silence_free_s + self._costs.silence_slope / 2.0
-        return min(self._steps, math.ceil(bend / max(pace, 1e-9) / GRID_S)) if pace > 0.0 else 1
-
-    def _gap_costs(self, beds_from: Sequence[int | None]) -> Floats:
-        """Return C(t, t + m) for every bed's start, every m and t, shape (len(beds_from), window + 1, steps + 1)."""
-        windows = sliding_window_view(self._padded_alive, self._steps + 1)[: self._window]
-        rates = np.array([self._rates(bed_from) for bed_from in beds_from])
-        costs = np.zeros((len(beds_from), self._window + 1, self._steps + 1))
-        np.cumsum(windows * rates[:, :, np.newaxis], axis=1, out=costs[:, 1:])
-        return costs
-
-    def _row(self, at: int, bed_from: int | None, silent_s: float) -> Floats:
-        alive = self._padded_alive[at : at + self._window]
-        return np.concatenate([[0.0], np.cumsum(alive * self._rates(bed_from, silent_s))])
-
     def _bed_start(self, at: int | NDArray[np.int64]) -> Floats:
         """Return the expected cost of a bed's start: its own, and its fade when the reply comes."""
         return np.asarray((self._costs.bed + self._bed_end) * self._alive[at])
@@ -222,65 +170,69 @@ class Induction:
     def _solve(self) -> None:
         """Fill ``self._begin``: for each number said and bed, B over the steps and the class that reaches it."""
         steps = np.arange(self._steps + 1)
-        play, lengths = self._play_costs(), np.array([c.steps for c in self._classes], np.int64)
+        lengths = np.array([c.steps for c in self._classes], np.int64)
         spoken = np.array([self._costs.spoken(c.kind) for c in self._classes])
+        play = self._play_costs() + spoken[:, np.newaxis] * self._alive
         then = np.minimum(steps + lengths[:, np.newaxis], self._steps)  # beyond the last step nothing costs any more
+        closed = (steps < self._first) | (steps >= min(self._last + 1, self._steps))
         self._ahead = np.full(self._steps + self._window, np.inf)
-        self._begins = sliding_window_view(
-            self._ahead, self._steps + 1
-        )  # B at s + 0, s + 1, ...: shape (window, steps + 1)
-        after: dict[bool, Floats] = {}
-        silent, beds = self._gap_costs([None]), self._gap_costs([0, *(BED_DELAYS if self._may_bed else ())])
+        self._begins = sliding_window_view(self._ahead, self._steps + 1)  # B at s, s + 1, ...: (window, steps + 1)
+        delays = BED_DELAYS if self._may_bed else ()
+        silent, beds = self._gaps.until([None]), self._gaps.until([0, *delays])
+        starts = [self._bed_starts(steps + delay) for delay in delays]
+        after = np.zeros((2, self._steps + 1))
         for place in range(self._most, -1, -1):
             fit = [n for n, c in enumerate(self._classes) if place < self._most and self._may_follow(c.kind, place)]
+            best, which = np.full((2, len(steps)), np.inf), np.zeros((2, len(steps)), np.int64)
+            if fit:
+                totals = play[:, fit] + after[:, then[fit]]
+                which = totals.argmin(axis=1)
+                best = np.take_along_axis(totals, which[:, np.newaxis], axis=1)[:, 0]
+                best += (self._costs.repeat * (place + self._excess)) * self._alive
+                if place == 0:
+                    best[0] += self._needless
+                best[:, closed] = np.inf
+                which = np.array(fit)[which]
             for bed in (False, True):
-                best, which = np.full(len(steps), np.inf), np.zeros(len(steps), np.int64)
-                if fit:
-                    own = spoken[fit] + self._costs.repeat * (place + self._excess)
-                    totals = own[:, np.newaxis] * self._alive + play[bed][fit] + after[bed][then[fit]]
-                    least = totals.argmin(axis=0)
-                    best, which = totals[least, steps], np.array(fit)[least]
-                    if place == 0 and not bed:
-                        best = best + self._needless
-                    best[: self._first] = np.inf
-                    best[min(self._last + 1, self._steps) :] = np.inf
-                reach = self._ground[bed] + best
-                reach[-1] = min(reach[-1], self._ground[bed][-1])
-                self._begin[place, bed] = _Begin(best, which, reach)
+                reach = self._gaps.long[bed] + best[int(bed)]
+                reach[-1] = min(reach[-1], self._gaps.long[bed][-1])
+                self._begin[place, bed] = _Begin(best[int(bed)], which[int(bed)], reach)
             if place:
-                after = self._gaps_after(place, silent, beds)
+                after = self._gaps_after(place, silent, beds, starts)
 
-    def _play_costs(self) -> dict[bool, Floats]:
+    def _play_costs(self) -> Floats:
         """Return what a clip of each class costs that starts at each step: the reply's handoff, and a bed beneath that
-        sounds as long as one still waits. Shape (classes, steps + 1), without and with a bed."""
+        sounds as long as one still waits. Shape (2, classes, steps + 1), without and with a bed."""
         length, longest = self._steps + 1, max((c.steps for c in self._classes), default=0)
         ending = np.concatenate([-np.diff(self._alive), np.zeros(longest + 1)])
-        sounded = np.concatenate([[0.0], np.cumsum(self._mean_alive)]) * self._costs.bed_per_s * GRID_S
+        sounded = self._costs.bed_per_s * self._gaps.sounded
         padded = np.concatenate([sounded, np.full(longest, sounded[-1])])
         handoff, beneath = np.zeros((len(self._classes), length)), np.zeros((len(self._classes), length))
         for number, c in enumerate(self._classes):
             handoff[number] = np.correlate(ending, c.handoff, mode="valid")[:length]
             beneath[number] = padded[c.steps : c.steps + length] - sounded
-        return {False: handoff, True: handoff + beneath}
+        return np.stack([handoff, handoff + beneath])
 
-    def _gaps_after(self, place: int, silent: Floats, beds: Floats) -> dict[bool, Floats]:
-        """Return W over the steps, without and with a bed: the least cost from a gap that opens after *place* spoken
-        sounds. *silent* and *beds*: C without a bed, and with one that began before or begins after `BED_DELAYS`."""
+    def _bed_starts(self, starts: NDArray[np.int64]) -> Floats:
+        """Return what a bed costs that starts at each of *starts*; infinite where none may."""
+        allowed = (starts <= min(self._last, self._steps)) & (starts >= self._first)
+        return np.where(allowed, self._bed_start(np.minimum(starts, self._steps)), np.inf)
+
+    def _gaps_after(self, place: int, silent: Floats, beds: Floats, starts: Sequence[Floats]) -> Floats:
+        """Return W over the steps, shape (2, steps + 1), without and with a bed: the least cost from a gap that opens
+        after *place* spoken sounds. *silent* and *beds*: C without a bed, and with one that began before or begins
+        after `BED_DELAYS`; *starts*: what these beds cost to start."""
         with_bed = self._least(beds, self._begin[place, True], True, (0, *BED_DELAYS))
         least = self._least(silent, self._begin[place, False], False, (0,))[0]
-        steps = np.arange(self._steps + 1)
-        for delay, total in zip(BED_DELAYS, with_bed[1:], strict=False):
-            starts = steps + delay
-            allowed = (starts <= min(self._last, self._steps)) & (starts >= self._first)
-            total = total + self._bed_start(np.minimum(starts, self._steps))
-            least = np.where(allowed, np.minimum(least, total), least)
-        return {False: least, True: with_bed[0]}
+        for start, total in zip(starts, with_bed[1:], strict=True):
+            np.minimum(least, total + start, out=least)
+        return np.stack([least, with_bed[0]])
 
     def _least(self, gaps: Floats, begin: _Begin, bed: bool, delays: Sequence[int]) -> Floats:
         """Return min over s of gap + begin, for each of *gaps* and every opening step, shape (gaps, steps + 1). Never
         beginning again is one choice; *delays*: grid steps from each gap's opening before which nothing begins."""
         late = np.zeros(self._steps + 1)  # the least cost of what comes after a long gap
-        far = np.minimum.accumulate(begin.reach[::-1])[::-1] - self._ground[bed]
+        far = np.minimum.accumulate(begin.reach[::-1])[::-1] - self._gaps.long[bed]
         late[: max(0, len(late) - self._window)] = far[self._window :]
         least: Floats = gaps[:, self._window] + late
         if not np.isfinite(begin.cost).any():
@@ -296,13 +248,13 @@ class Induction:
 
     def _best(self, at: int, place: int, bed: bool, silent_s: float, wait: int) -> tuple[float, int | None, int | None]:
         choices: list[tuple[float, int | None, int | None]] = [
-            (*self._best_begin(self._row(at, 0 if bed else None, silent_s), at, place, bed, wait), None)
+            (*self._best_begin(self._gaps.row(at, 0 if bed else None, silent_s), at, place, bed, wait), None)
         ]
         if self._may_bed and not bed:
             for delay in BED_DELAYS:
                 if not self._first <= at + delay <= min(self._last, self._steps):
                     continue
-                row = self._row(at, delay, silent_s)
+                row = self._gaps.row(at, delay, silent_s)
                 cost, begin = self._best_begin(row, at, place, True, max(wait, delay))
                 needless = self._needless.item(at + delay) if place == 0 else 0.0
                 choices.append((cost + float(self._bed_start(at + delay)) + needless, begin, at + delay))
@@ -311,7 +263,7 @@ class Induction:
 
     def _best_begin(self, row: Floats, at: int, place: int, bed: bool, wait: int) -> tuple[float, int | None]:
         """Return the least cost over the next spoken start, and that start; None: never."""
-        begin, ground = self._begin[min(place, self._most), bed], self._ground[bed]
+        begin, ground = self._begin[min(place, self._most), bed], self._gaps.long[bed]
         near = begin.cost[at + wait : at + self._window]
         best, where = math.inf, None
         if len(near):

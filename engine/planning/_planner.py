@@ -7,7 +7,7 @@ from ...fillers import Clip, Config, Kind
 from ..prediction import LatencyPredictor, WaitDistribution
 from ._classes import GRID_S, ClipClass, clip_classes
 from ._induction import LONGEST_S, Induction, Start, Step
-from ._restraint import Restraint
+from ._restraint import Prices, Restraint
 from ._situation import PlannedCue, Sheet, Situation
 
 REFRESH_SHARE = 0.05
@@ -36,6 +36,8 @@ class _Cached:
     seen: tuple[int, ...]
     wait: WaitDistribution
     """What it was planned for."""
+    prices: Prices
+    """At which it was planned."""
     induction: Induction
     again: int
     """Grid steps after which to plan again."""
@@ -78,12 +80,13 @@ class Planner:
         if not situation.clips or situation.horizon_s <= 0.0:
             return Sheet()
         seen = (self._predictor.drifts, *self._predictor.waits_seen(situation.milestone, situation.context))
+        prices = self._restraint.prices
         now = round(situation.milestone_age_s / GRID_S)
         base = 0
         while True:
             key = self._key(situation, base)
             cached = self._solved.get(key)
-            stale = cached is not None and _grew(cached.seen, seen)
+            stale = cached is not None and (_grew(cached.seen, seen) or not cached.prices.near(prices))
             if cached is None or (stale and solve):
                 if not solve:
                     return None
@@ -114,28 +117,23 @@ class Planner:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
             _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0, base,
-            self._restraint.delay_factor, self._restraint.needless_s,
         )  # fmt: skip
 
     def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
         if len(self._solved) >= MOST_PLANS:
             self._solved.pop(next(iter(self._solved)), None)
         rest = self._predictor.predict(situation.milestone, situation.context, base * GRID_S)
-        standing = self._solved.get(key)
-        if (
-            standing is not None
-            and standing.seen[0] == seen[0]
-            and standing.wait.distance(rest)
-            < max(MOVED, 0.5 / math.sqrt(self._config.prediction.pseudo_count + seen[1]))
-        ):
-            standing.seen = seen
-            return standing
+        standing, prices = self._solved.get(key), self._restraint.prices
+        if standing is not None and standing.seen[0] == seen[0] and standing.prices.near(prices):
+            allowed = max(MOVED, 0.5 / math.sqrt(self._config.prediction.pseudo_count + seen[1]))
+            if standing.wait.distance(rest) < allowed:
+                standing.seen = seen
+                return standing
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
-        factor, needless_s = self._restraint.delay_factor, self._restraint.needless_s
-        config = self._priced(factor)
+        config = self._priced(prices.delay_factor)
         induction = Induction(
             rest,
-            self._classes_of(situation.clips, config, factor),
+            self._classes_of(situation.clips, config, prices.delay_factor),
             config,
             excess=self._excess(situation),
             most=_most(situation),
@@ -144,9 +142,11 @@ class Planner:
             bed=any(clip.loops for clip in situation.clips),
             progress_said=situation.progress_said > 0,
             horizon_s=reach_s + BEYOND_S,
-            needless_s=needless_s,
+            needless_s=prices.needless_s,
         )
-        cached = self._solved[key] = _Cached(seen, rest, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S)))
+        cached = self._solved[key] = _Cached(
+            seen, rest, prices, induction, max(COARSE_STEPS, math.ceil(reach_s / GRID_S))
+        )
         return cached
 
     def _excess(self, situation: Situation) -> int:
