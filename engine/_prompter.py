@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from itertools import islice
 
-from ..fillers import Kind
 from ._engine import Engine
 from ._line import Line, Owner
 from ._sounds import TurnSounds
@@ -164,7 +163,7 @@ class Prompter:
 
     def make_way(self) -> None:
         """The reply is announced: a spoken filler ends at its next mark if the reply likely comes before its end."""
-        until = self._sounds.spoken_until()
+        until = self._sounds.standing().until
         if until is None:
             return
         now, latest = self._engine.clock.now(), self._state.latest
@@ -176,7 +175,8 @@ class Prompter:
     def _situation(self, origin: float, first: bool) -> Situation:
         state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
-        until, last_end = sounds.spoken_until(), sounds.last_spoken_end()
+        heard = sounds.standing()
+        until, last_end = heard.until, heard.last_end
         wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
         quiet_from = max(last_end, state.wait.began_at, self._resumed_at)
         clips = self._engine.clips(
@@ -193,15 +193,15 @@ class Prompter:
             tool_age_s=None if tool_at is None else origin - tool_at,
             clips=clips,
             override=config.override(context.agent, context.tool),
-            spoken=sounds.spoken,
-            spoken_left=line.conversation.left(origin, config.limits, sounds.spoken),
+            spoken=heard.spoken,
+            spoken_left=line.conversation.left(origin, config.limits, heard.spoken),
             recent=line.conversation.recent(origin, self._turn.number),
             silent_s=sounds.silence(quiet_from, origin, config.costs.ambience_credit) if until is None else 0.0,
             sounding_s=max(0.0, until - origin) if until is not None else 0.0,
             since_spoken_s=origin - last_end if until is None else 0.0,
-            bed=sounds.bed,
-            phrases_said=sounds.count(Kind.PHRASE),
-            progress_said=sounds.count(Kind.PROGRESS),
+            bed=heard.bed,
+            phrases_said=heard.phrases,
+            progress_said=heard.progress,
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
         )

@@ -27,6 +27,25 @@ class Played:
         return self.cue.clip
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a turn has heard so far. Times are s on the manager's clock."""
+
+    spoken: int = 0
+    """Spoken fillers that have started."""
+    phrases: int = 0
+    progress: int = 0
+    bed: bool = False
+    """Whether a looping bed sounds."""
+    until: float | None = None
+    """When the spoken filler that sounds now will end by itself; None: none sounds."""
+    last_end: float = -math.inf
+    """When the last spoken filler ended; minus infinity without one."""
+
+
+_NOTHING = Standing()
+
+
 class TurnSounds:
     """Keeps what a turn has armed and what of it was heard. Times are s on the manager's clock."""
 
@@ -61,33 +80,26 @@ class TurnSounds:
         """Return when the first one started; infinite without one."""
         return min((played.start_at for played in self._played.values()), default=math.inf)
 
-    @property
-    def spoken(self) -> int:
-        """How many spoken ones have started."""
-        return sum(played.clip.kind.spoken for played in self._played.values())
-
-    @property
-    def bed(self) -> bool:
-        """Whether a looping bed sounds."""
-        return any(played.end_at is None and played.clip.loops for played in self._played.values())
-
-    def count(self, kind: Kind) -> int:
-        """Return how many of *kind* have started."""
-        return sum(played.clip.kind is kind for played in self._played.values())
-
-    def spoken_until(self) -> float | None:
-        """Return when the spoken filler that sounds now will end by itself; None: none sounds."""
-        ends = [
-            played.start_at + played.clip.duration_s
-            for played in self._played.values()
-            if played.end_at is None and played.clip.kind.spoken
-        ]
-        return max(ends, default=None)
-
-    def last_spoken_end(self) -> float:
-        """Return when the last spoken filler ended; minus infinity without one."""
-        ends = [p.end_at for p in self._played.values() if p.end_at is not None and p.clip.kind.spoken]
-        return max(ends, default=-math.inf)
+    def standing(self) -> Standing:
+        """Return what has been said and what sounds."""
+        if not self._played:
+            return _NOTHING
+        spoken, lines, bed = 0, {Kind.PHRASE: 0, Kind.PROGRESS: 0}, False
+        until, last_end = -math.inf, -math.inf
+        for played in self._played.values():
+            clip = played.clip
+            if not clip.kind.spoken:
+                bed = bed or (played.end_at is None and clip.loops)
+                continue
+            spoken += 1
+            if clip.kind in lines:
+                lines[clip.kind] += 1
+            if played.end_at is None:
+                until = max(until, played.start_at + clip.duration_s)
+            else:
+                last_end = max(last_end, played.end_at)
+        until_end = until if until > -math.inf else None
+        return Standing(spoken, lines[Kind.PHRASE], lines[Kind.PROGRESS], bed, until_end, last_end)
 
     def silence(self, start: float, end: float, ambience_credit: float) -> float:
         """Return the s from *start* to *end*, a bed's time discounted."""
