@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ LEVELS = (0.5, 0.8, 0.95)
 PARTS = ("silence", "reply_delay", "spoken", "cuts", "beds")
 """Parts of a turn's cost, in the order of `Heard.parts`."""
 COLUMNS = (
-    "first_sound", "gap", "gap_beds_silent", "reply_delay", "needless", "spoken", "cuts", "waited", "replied",
+    "first_sound", "silent", "gap", "gap_beds_silent", "reply_delay", "needless", "spoken", "cuts", "waited", "replied",
 )  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -29,6 +29,8 @@ class Heard:
     """Cost in s of plain waiting, shape (turns, 5)."""
     first_sound: Floats
     """To the first filler, or to the reply, or to the cancellation."""
+    silent: Floats
+    """Dead air: all silence of the turn, beds counted as sound."""
     gap: Floats
     """Longest silence, beds counted as sound."""
     gap_beds_silent: Floats
@@ -52,6 +54,10 @@ class Heard:
     def cost(self) -> Floats:
         return np.asarray(self.parts.sum(axis=1))
 
+    def rows(self, first: int) -> "Heard":
+        """Return the turns from number *first* on."""
+        return Heard(**{field.name: getattr(self, field.name)[first:] for field in fields(self)})
+
     def over(self, limit_s: float, *, beds_are_sound: bool = True) -> Floats:
         """Return 1 where the longest silence is over *limit_s*, else 0."""
         return ((self.gap if beds_are_sound else self.gap_beds_silent) > limit_s).astype(float)
@@ -61,9 +67,9 @@ def heard(replayed: Sequence[ReplayedTurn], costs: Costs) -> Heard:
     """Return what *replayed*, as given by `replay`, was to its users, judged by *costs*."""
     memory: dict[str, deque[float]] = {}
     rows = [_row(item, costs, memory.setdefault(item.turn.conversation_id, deque())) for item in replayed]
-    table = np.array(rows, dtype=float).reshape(len(rows), 5 + 9 + len(LEVELS))
-    columns = {name: table[:, 5 + place] for place, name in enumerate(COLUMNS)}
-    return Heard(parts=table[:, :5], quantiles=table[:, 14:], **columns)
+    table = np.array(rows, dtype=float).reshape(len(rows), len(PARTS) + len(COLUMNS) + len(LEVELS))
+    columns = {name: table[:, len(PARTS) + place] for place, name in enumerate(COLUMNS)}
+    return Heard(parts=table[:, : len(PARTS)], quantiles=table[:, -len(LEVELS) :], **columns)
 
 
 def pinball(waits: Floats, quantiles: Floats) -> Floats:
@@ -92,11 +98,12 @@ def _row(item: ReplayedTurn, costs: Costs, past: "deque[float]") -> tuple[float,
     ready_s = None if item.turn.reply_ready_ms is None else item.turn.reply_ready_ms / 1000.0
     recent = _recent(past, item.turn.started_at, sounds)
     cost = turn_cost(costs, sounds, end_s=end_s, reply_ready_s=ready_s, recent=recent)
-    predicted = item.record.prediction
+    predicted, gaps = item.record.prediction, silent_gaps(sounds, end_s=end_s)
     return (
         *(getattr(cost, part) for part in PARTS),
         min([s.start_s for s in sounds], default=end_s),
-        max(silent_gaps(sounds, end_s=end_s), default=0.0),
+        sum(gaps),
+        max(gaps, default=0.0),
         max(silent_gaps(sounds, end_s=end_s, beds_are_sound=False), default=0.0),
         np.nan if ready_s is None else end_s - ready_s,
         np.nan if ready_s is None else bool(sounds) and sounds[0].start_s > ready_s - NEEDLESS_S,

@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -48,11 +48,37 @@ def working(
     if workers <= 1:
         yield lambda jobs: (function(job, grounds, bank) for job in jobs)
         return
+    with _processes(function, grounds, workers) as pool:
+        yield lambda jobs: pool.map(_do, jobs)
+
+
+@contextmanager
+def crew(
+    function: Callable[[Job, Grounds, ClipBank], Result], grounds: Grounds, bank: ClipBank, workers: int
+) -> Iterator[Callable[[Job], "Future[Result]"]]:
+    """Like `working`, for jobs that depend on the results of others: yield the function that takes one job."""
+    if workers <= 1:
+
+        def here(job: Job) -> "Future[Result]":
+            done: Future[Result] = Future()
+            done.set_result(function(job, grounds, bank))
+            return done
+
+        yield here
+        return
+    with _processes(function, grounds, workers) as pool:
+        yield lambda job: pool.submit(_do, job)
+
+
+@contextmanager
+def _processes(
+    function: Callable[[Job, Grounds, ClipBank], Result], grounds: Grounds, workers: int
+) -> Iterator[ProcessPoolExecutor]:
     # spawned, not forked: the caller may have threads (a progress bar), and a fork copies their locks as they are
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _prepare, (_Work(function, grounds),))
     try:
-        yield lambda jobs: pool.map(_do, jobs)
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 

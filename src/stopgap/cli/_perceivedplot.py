@@ -1,7 +1,5 @@
 """The perceived-latency benchmark as pictures."""
 
-import io
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
 from stopgap.benchmarks._policies import BEST_LADDER, BOUNDS
 from stopgap.benchmarks._settings import DEFAULT
 
-from ._plot import load_pyplot, save_figure
+from ._plot import as_svg, load_pyplot, save_figure
 
 COLOURS = {
     "none": "#8a8a8a", "ladder": "#5b8def", "predictive": "#1f8a5b", "vocode": "#c05cc9", "lex": "#e07b39",
@@ -67,17 +65,8 @@ def plot_perceived(report: PerceivedReport, path: Path) -> None:
 
 
 def svg(report: TraceReport, draw: Draw, name: str) -> str:
-    """Return one picture as an ``<svg>`` element. *name* keeps its ids apart from those of other pictures."""
-    pyplot = load_pyplot()
-    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
-        figure, panel = pyplot.subplots(figsize=SIZE, layout="constrained")
-        draw(panel, report)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
-    element = text.getvalue()
-    element = element[element.index("<svg") :]
-    return re.sub(r"\s*<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    """Return one picture as an ``<svg>`` element; *name* as for `as_svg`."""
+    return as_svg(lambda panel: draw(panel, report), name, SIZE)
 
 
 def _draw_costs(panel: Any, report: TraceReport) -> None:

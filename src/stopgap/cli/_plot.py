@@ -1,6 +1,8 @@
 """The demo's timeline as a picture."""
 
-from collections.abc import Sequence
+import io
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,23 @@ def save_figure(figure: Any, path: Path) -> None:
         ) from exc
     finally:
         load_pyplot().close(figure)
+
+
+def as_svg(draw: Callable[[Any], None], name: str, size: tuple[float, float]) -> str:
+    """Return what *draw* draws on a panel as an ``<svg>`` element.
+
+    Args:
+        draw: Gets the panel (matplotlib's axes).
+        name: Keeps its ids apart from those of other pictures on the page.
+        size: Inches.
+    """
+    pyplot = load_pyplot()
+    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
+        figure, panel = pyplot.subplots(figsize=size, layout="constrained")
+        draw(panel)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        pyplot.close(figure)
+    element = text.getvalue()
+    element = element[element.index("<svg") :]
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
