@@ -58,6 +58,11 @@ class Heard:
         """Return the turns from number *first* on."""
         return Heard(**{field.name: getattr(self, field.name)[first:] for field in fields(self)})
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Heard]") -> "Heard":
+        """Return the turns of all *parts*, one after the other."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
     def over(self, limit_s: float, *, beds_are_sound: bool = True) -> Floats:
         """Return 1 where the longest silence is over *limit_s*, else 0."""
         return ((self.gap if beds_are_sound else self.gap_beds_silent) > limit_s).astype(float)

@@ -8,13 +8,18 @@ from stopgap.fillers import ClipBank, Config, UsageError
 
 from ._heard import Heard
 from ._ladders import LadderShape, ladder_grid
-from ._space import MODES, Settings, differing, nested
+from ._space import Settings, differing, nested
 from ._study import Study, Submit, Tried
 from ._trace import TraceTurn
 from ._trial import Demands, Figures, Job, front, measure, split
 from ._workers import Grounds, crew
 
-WORTH = 0.001
+SEEDS = (1, 2, 3)
+"""Of the choice of clips. What is chosen, pruned and judged is replayed with each: a single replay's cost varies by 1 %
+with the clips, and the best of many trials is partly the luckiest."""
+FINALISTS = 5
+"""Trials that are replayed with all seeds before one is chosen."""
+WORTH = 0.005
 """Share of the cost on the train part that a difference from the configuration must buy, or it is taken back."""
 
 
@@ -26,7 +31,7 @@ class Choice:
     """What differs from the base; empty: nothing."""
     train: Figures
     heard: Heard
-    """On the test part."""
+    """On the test part, once for each of `SEEDS`."""
 
     @property
     def test(self) -> Figures:
@@ -117,8 +122,8 @@ def tune(
             study.search(trials, submit, workers, advance)
         tried = {study.mode: study.tried for study in studies}
         judge = _Judge(base, submit, advance)
-        before = judge.choice({}, demands)
-        tuned = {mode: judge.pruned(_best(tried[mode], demands), demands) for mode in tried}
+        before = judge.choice({})
+        tuned = {mode: judge.best(mode, tried[mode], demands) for mode in tried}
         found = Tuning(turns, base, demands, tried, before, tuned, (), None, grid)
         bought = judge.bought(found.chosen.settings)
         best = judge.best_of_grid(plain_grid(grid)) if grid else None
@@ -128,7 +133,7 @@ def tune(
 def steps(studies: Sequence[Study], trials: int, grid: int) -> int:
     """Return about how many replays `tune` makes."""
     left = sum(max(0, trials - len(study.tried)) for study in studies)
-    return left + grid + 4 + 16 * len(studies)
+    return left + grid + len(SEEDS) * (2 + 25 * len(studies))
 
 
 def plain_grid(size: int) -> list[LadderShape]:
@@ -149,26 +154,34 @@ class _Judge:
         self._submit = submit
         self._advance = advance
 
-    def choice(self, settings: Settings, demands: Demands) -> Choice:
-        train, test = self._all([settings], "train")[0], self._all([settings], "test")[0]
-        return Choice(settings, Figures.of(train), test)
+    def choice(self, settings: Settings) -> Choice:
+        """Return *settings* with what they reach."""
+        return Choice(settings, Figures.of(self._all([settings], "train")[0]), self._all([settings], "test")[0])
 
-    def pruned(self, best: Tried, demands: Demands) -> Choice:
-        """Return *best* without the differences that buy nothing, alone and together."""
-        values = differing(best.settings, self._base)
-        kept = {path for path in values if path == ("mode",)}
-        others = [path for path in values if path not in kept]
-        without = [Figures.of(h) for h in self._all([_less(values, {path}) for path in others], "train")]
-        limit = best.figures.cost * (1.0 + WORTH)
-        idle = {p for p, f in zip(others, without, strict=True) if f.cost <= limit and demands.met(f)}
-        for dropped in (idle, set(sorted(idle)[: len(idle) // 2])):
-            if dropped:
-                settings = _less(values, dropped)
-                figures = Figures.of(self._all([settings], "train")[0])
-                if figures.cost <= limit and demands.met(figures):
-                    return Choice(settings, figures, self._all([settings], "test")[0])
-        settings = nested(values)
-        return Choice(settings, best.figures, self._all([settings], "test")[0])
+    def best(self, mode: str, tried: Sequence[Tried], demands: Demands) -> Choice:
+        """Return the best settings of *mode*: of the trials that cost least and of the base's own, replayed again, the
+        cheapest, without the differences that buy nothing."""
+        best = [one.settings for one in _fitting(tried, demands)[:FINALISTS]]
+        best.append({"mode": mode})
+        figures = [Figures.of(heard) for heard in self._all(best, "train")]
+        order = sorted(range(len(best)), key=lambda n: (not demands.met(figures[n]), figures[n].cost))
+        return self._pruned(best[order[0]], figures[order[0]], demands)
+
+    def _pruned(self, settings: Settings, figures: Figures, demands: Demands) -> Choice:
+        """Return *settings* without the differences that buy nothing, each alone and all of these together."""
+        values = differing(settings, self._base)
+        others = [path for path in values if path != ("mode",)]
+        without = [Figures.of(heard) for heard in self._all([_less(values, {path}) for path in others], "train")]
+        limit = figures.cost * (1.0 + WORTH)
+        idle = [p for p, f in zip(others, without, strict=True) if f.cost <= limit and demands.met(f)]
+        idle.sort(key=lambda path: without[others.index(path)].cost)
+        while idle:
+            fewer = _less(values, set(idle))
+            found = Figures.of(self._all([fewer], "train")[0])
+            if found.cost <= limit and demands.met(found):
+                return self.choice(fewer)
+            idle = idle[: len(idle) // 2]
+        return self.choice(nested(values))
 
     def bought(self, settings: Settings) -> tuple[Bought, ...]:
         """Return what each difference buys on the test part."""
@@ -186,24 +199,30 @@ class _Judge:
             {"mode": "ladder", "ladder": [step.model_dump(mode="json", exclude_unset=True) for step in shape.steps()]}
             for shape in shapes
         ]
-        figures = [Figures.of(heard) for heard in self._all(settings, "train")]
-        best = min(range(len(shapes)), key=lambda n: figures[n].cost)
-        return Choice(settings[best], figures[best], self._all([settings[best]], "test")[0])
+        figures = [Figures.of(heard) for heard in self._all(settings, "train", (None,))]
+        order = sorted(range(len(shapes)), key=lambda n: figures[n].cost)[:FINALISTS]
+        again = [Figures.of(heard) for heard in self._all([settings[n] for n in order], "train")]
+        return self.choice(settings[min(zip(again, order, strict=True), key=lambda pair: pair[0].cost)[1]])
 
-    def _all(self, settings: Sequence[Settings], part: Any) -> list[Heard]:
-        running = [self._submit(Job(self._base, one, part)) for one in settings]
+    def _all(self, settings: Sequence[Settings], part: Any, seeds: Sequence[int | None] = SEEDS) -> list[Heard]:
+        """Return what *settings* let be heard, each with all *seeds*."""
+        running = [[self._submit(Job(self._base, one, part, seed)) for seed in seeds] for one in settings]
         found = []
-        for future in running:
-            found.append(future.result())
-            self._advance(1)
+        for futures in running:
+            found.append(Heard.joined([future.result() for future in futures]))
+            self._advance(len(futures))
         return found
 
 
-def _best(tried: Sequence[Tried], demands: Demands) -> Tried:
-    """Return the trial that costs least of those that meet the demands."""
+def _fitting(tried: Sequence[Tried], demands: Demands) -> list[Tried]:
+    """Return the trials that meet the demands, the cheapest first.
+
+    Raises:
+        UsageError: if there is none.
+    """
     fitting = [one for one in tried if demands.met(one.figures)]
     if fitting:
-        return min(fitting, key=lambda one: one.figures.cost)
+        return sorted(fitting, key=lambda one: one.figures.cost)
     nearest = min(tried, key=lambda one: max(demands.excess(one.figures).values()))
     binding = max(demands.excess(nearest.figures).items(), key=lambda item: item[1])[0]
     least = min(getattr(one.figures, binding) for one in tried)
@@ -234,6 +253,3 @@ def _value_at(data: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         data = data.get(part) if isinstance(data, Mapping) else None
     return True if data is None and path[0] == "kinds" else data
-
-
-__all__ = ["MODES", "Bought", "Choice", "Tuning", "plain_grid", "steps", "tune"]

@@ -46,6 +46,53 @@ def suggested(trial: Trial, mode: str, base: Config) -> Settings:
     return settings
 
 
+def starting_points(mode: str, base: Config) -> list[dict[str, Any]]:
+    """Return parameters that a search begins with: what *base* has, as far as the space holds it, and for ladders a
+    first sound soon with a line again and again, which most traffic likes."""
+    limits, handoff = base.limits, base.handoff
+    common: dict[str, Any] = {
+        "limits.per_turn": 5 if limits.per_turn == "unlimited" else min(max(limits.per_turn, 1), 6),
+        "limits.min_gap_ms": _stepped(limits.min_gap_ms, 200, 1500, 50),
+        "handoff.max_finish_ms": _stepped(handoff.phrase.max_finish_ms, 0, 1200, 50),
+        "handoff.min_play_ms": _stepped(handoff.hesitation.min_play_ms, 120, 400, 20),
+    }
+    if mode == "predictive":
+        delay, needless = limits.reply_delay_ms, limits.needless
+        return [
+            {
+                **common,
+                "limits.reply_delay_ms": 20.0 if delay == "unlimited" else min(max(delay, 3.0), 20.0),
+                "limits.needless": 0.05 if needless == "unlimited" else min(max(needless, 0.005), 0.05),
+                "prediction.half_life": min(max(base.prediction.half_life, 100), 1600),
+                "prediction.pseudo_count": min(max(base.prediction.pseudo_count, 2.0), 64.0),
+                **{f"kinds.{kind.value}": True for kind in OPTIONAL_KINDS if base.kind(kind).enabled},
+            }
+        ]
+    again = {"ladder.again": True, "ladder.bed": "nothing", "ladder.tool": False, "ladder.first": "hesitation"}
+    return [
+        {
+            **common,
+            **again,
+            "ladder.first_ms": 600,
+            "ladder.then": "progress",
+            "ladder.then_ms": 1200,
+            "ladder.repeat_ms": 1200,
+        },
+        {
+            **common,
+            **again,
+            "ladder.first_ms": 700,
+            "ladder.then": "phrase",
+            "ladder.then_ms": 1500,
+            "ladder.repeat_ms": 6000,
+        },
+    ]
+
+
+def _stepped(value: float, low: int, high: int, step: int) -> int:
+    return low + step * round((min(max(value, low), high) - low) / step)
+
+
 def differing(settings: Mapping[str, Any], base: Config) -> dict[tuple[str, ...], Any]:
     """Return the values of *settings* that are not *base*'s, by their path; a ladder counts as one value."""
     return dict(_leaves(settings, base.model_dump(mode="json"), ()))

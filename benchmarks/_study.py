@@ -12,7 +12,7 @@ import optuna
 from stopgap.fillers import Config, UsageError
 
 from ._heard import Heard
-from ._space import Settings, suggested
+from ._space import Settings, starting_points, suggested
 from ._trace import TraceTurn
 from ._trial import Demands, Figures, Job, as_figures
 
@@ -65,6 +65,8 @@ class Study:
         found = self._study.user_attrs.get(_MADE_BY)
         if found is None and not self._study.trials:
             self._study.set_user_attr(_MADE_BY, mark)
+            for parameters in starting_points(mode, base):
+                self._study.enqueue_trial(parameters)
         elif found != mark:
             raise UsageError(
                 f"the study {name!r} in this storage is {_difference(found, mark)}; name another one with --study, or "

@@ -88,10 +88,13 @@ class Job:
     settings: Settings
     part: Literal["train", "test"]
     """Which turns count. For the test all are replayed, since the planner learns from those before."""
+    seed: int | None = None
+    """Of the choice of clips; None: the base's."""
 
     @property
     def config(self) -> Config:
-        return with_settings(self.base, self.settings)
+        config = with_settings(self.base, self.settings)
+        return config if self.seed is None else config.model_copy(update={"seed": self.seed})
 
 
 def with_settings(base: Config, settings: Settings) -> Config:
