@@ -21,6 +21,7 @@ FORMAT = 1
 PATIENCE_S = 10
 """s that a database server may take to answer."""
 _MADE_BY = "stopgap"
+_DRIVER = "PostgreSQL: pip install 'stopgap[tune,postgres]'"
 
 Submit = Callable[[Job], "Future[Heard]"]
 
@@ -128,8 +129,11 @@ def storage_at(url: str) -> Iterator[Any]:
         ) from None
     shown = parsed.render_as_string(hide_password=True)
     arguments = {} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": PATIENCE_S}
+    if parsed.drivername == "postgresql":  # which driver that means depends on SQLAlchemy's version
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    whole = parsed.render_as_string(hide_password=False)
     try:
-        yield optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": arguments})
+        yield _opened(whole, {"connect_args": arguments})
     except (ImportError, ModuleNotFoundError) as exc:
         raise UsageError(
             f"--storage {shown} needs a driver ({exc}); for PostgreSQL: pip install psycopg2-binary"
@@ -137,6 +141,18 @@ def storage_at(url: str) -> Iterator[Any]:
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
         cause = str(exc.__cause__ or exc).strip().splitlines()[0]
         raise UsageError(f"--storage {shown} does not answer ({cause}); finished trials stay in it") from exc
+
+
+def _opened(url: str, arguments: dict[str, Any]) -> Any:
+    """Return the storage; of two processes that make its tables at once, one has to look again."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for _ in range(2):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+        except (IntegrityError, ProgrammingError):
+            continue
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 
 
 def fingerprint(turns: Sequence[TraceTurn], base: Config) -> str:

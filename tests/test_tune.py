@@ -140,7 +140,7 @@ def tuned(bank: ClipBank, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
 
 
 def test_the_choice_is_never_worse_than_what_was_there(tuned: Tuning) -> None:
-    """On the turns searched on, a mode's choice costs at most what the base costs in it, but for what pruning allows."""
+    """On the turns searched on, planning as chosen costs at most what it did before, but for what pruning allows."""
     assert tuned.tuned["predictive"].train.cost <= 1.006 * tuned.before.train.cost
     assert {mode: len(tried) for mode, tried in tuned.tried.items()} == {"ladder": 6, "predictive": 6}
     assert tuned.chosen.train.cost == min(choice.train.cost for choice in tuned.tuned.values())
