@@ -17,6 +17,7 @@ from ._config import config_app
 from ._demo import demo
 from ._devices import devices
 from ._doctor import doctor
+from ._listen import listen_app
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
@@ -36,6 +37,7 @@ app.command()(replay)
 app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
+app.add_typer(listen_app)
 
 
 def _show_version(wanted: bool) -> None:
