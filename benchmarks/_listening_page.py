@@ -32,15 +32,17 @@ def page(digest: str, pairs: Sequence[str]) -> str:
 <body>
 <main>
 <h1>Which would you rather wait with?</h1>
-<p>You hear somebody ask, wait, and be answered, {len(pairs)} times in two versions each. Question and answer are only
-murmured: what counts is the wait between them. Listen to both versions, as often as you like, then say which you would
-rather wait with. There is no right answer. Headphones help, and so does leaving the volume alone.</p>
+<p>Each time you hear somebody ask, wait, and be answered, in two versions. Question and answer are only murmured: what
+counts is the wait between them. Listen to both versions, as often as you like, then say which you would rather wait
+with. There is no right answer. Headphones help, and so does leaving the volume alone.</p>
 <noscript><p class="warning">This page needs JavaScript to play and to note your answers.</p></noscript>
 <p id="trouble" class="warning" role="alert" hidden></p>
 <p><label for="name">Your name</label> <input id="name" type="text" maxlength="80" autocomplete="off" required></p>
 <form id="sheet" autocomplete="off">
 {cards}
 </form>
+<p><button id="anew" type="button">Clear all answers</button> <span class="hint">for the next listener at this
+device</span></p>
 </main>
 <footer><p><span id="state" role="status"></span> <button id="save" type="button">Save answers</button></p></footer>
 <script id="data" type="application/json">{data}</script>
@@ -82,7 +84,7 @@ _STYLE = """
   :root { --ground: #161715; --card: #212320; --ink: #ecece6; --soft: #a9aaa2; --line: #42443f; --accent: #5fcfae;
     --on-accent: #10211b; --warning: #ff9d94; }
 }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } html { scroll-padding: 1rem 0 5rem; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 42rem; margin: 0 auto; padding: 1rem 1rem 5.5rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1rem; margin: 0 0 .7rem; color: var(--soft); }
@@ -117,7 +119,8 @@ _SCRIPT = """
   const data = JSON.parse(document.getElementById("data").textContent);
   const store = "stopgap-listening-" + data.set;
   const get = id => document.getElementById(id);
-  let kept = {name: "", heard: {}, choices: {}, comments: {}};
+  const nothing = () => ({name: "", heard: {}, choices: {}, comments: {}});
+  let kept = nothing();
   // a browser may refuse storage to pages from files; then the answers last as long as the page is open
   try { kept = Object.assign(kept, JSON.parse(localStorage.getItem(store) || "{}")); } catch (error) {}
   const keep = () => { try { localStorage.setItem(store, JSON.stringify(kept)); } catch (error) {} show(); };
@@ -133,9 +136,15 @@ _SCRIPT = """
         radio.disabled = !both;
         radio.checked = kept.choices[pair] === radio.value;
       }
-      get(pair + "-hint").hidden = both;
+      const hint = heard[1] ? "Now listen to 2." : heard[2] ? "Now listen to 1." : "Listen to both first.";
+      get(pair + "-hint").textContent = both ? "" : hint;
       get(pair).classList.toggle("done", Boolean(kept.choices[pair]));
     }
+    for (const field of document.querySelectorAll(".comment")) {
+      const comment = kept.comments[field.dataset.pair] || "";
+      if (field.value !== comment) field.value = comment;
+    }
+    if (get("name").value !== kept.name) get("name").value = kept.name;
     get("state").textContent = `${answered().length} of ${data.pairs.length} answered`;
   }
 
@@ -177,6 +186,11 @@ _SCRIPT = """
       get("name").focus();
       return;
     }
+    if (!answered().length) {
+      complain("Answer at least one question first.");
+      get("trouble").scrollIntoView({block: "center"});
+      return;
+    }
     complain("");
     const answers = answered().map(
       pair => ({pair, choice: kept.choices[pair], comment: (kept.comments[pair] || "").trim()}));
@@ -190,10 +204,8 @@ _SCRIPT = """
     get("state").textContent = `saved ${answers.length} of ${data.pairs.length} as ${link.download}`;
   }
 
-  get("name").value = kept.name;
   get("name").addEventListener("input", event => { kept.name = event.target.value; keep(); });
   for (const field of document.querySelectorAll(".comment")) {
-    field.value = kept.comments[field.dataset.pair] || "";
     field.addEventListener("input", () => { kept.comments[field.dataset.pair] = field.value; keep(); });
   }
   for (const button of document.querySelectorAll(".play")) button.addEventListener("click", () => play(button));
@@ -202,6 +214,13 @@ _SCRIPT = """
     if (event.target.type === "radio") { kept.choices[event.target.name] = event.target.value; keep(); }
   });
   get("save").addEventListener("click", save);
+  get("anew").addEventListener("click", () => {
+    if (!confirm("Clear the name and all answers on this page?")) return;
+    stop();
+    kept = nothing();
+    keep();
+    get("name").focus();
+  });
   show();
 })();
 """

@@ -76,6 +76,7 @@ def score(
     if as_json:
         print_json(scored.as_dict())
         return
+    typer.echo(f"{len(key.a_is)} pairs of {key.trace}\nA: {key.a.name}\nB: {key.b.name}")
     print_table(_table(scored))
     for sentence in scored.sentences():
         typer.echo(sentence)
@@ -97,8 +98,7 @@ def _side(name: str, config: "Config") -> "Side":
 
 def _table(scored: "ListeningScore") -> "Table":
     counts = ("preferred A", "preferred B", "no difference", "unanswered")
-    title = f"A: {scored.key.a.name}   B: {scored.key.b.name}   ({scored.key.trace}, {len(scored.key.a_is)} pairs)"
-    table = new_table("listener", *counts, title=title, right=counts)
+    table = new_table("listener", *counts, right=counts)
     for one in scored.listeners:
         table.add_row(*_row(one))
     table.add_section()
