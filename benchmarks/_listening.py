@@ -16,6 +16,8 @@ from ._trace import TraceTurn
 
 LONGEST_S = 30.0
 """s. Turns that wait longer are left out: nobody listens to minutes."""
+MOST_TRIED = 300
+"""Turns. Where so many were rendered in vain, minutes more would find exceptions at best."""
 _CLASSES = 3
 """Short, middle and long waits, a third of the turns each."""
 
@@ -75,8 +77,9 @@ def listening_pairs(
     tried = 0
     # most turns differ as a rule, so few are rendered in vain; else rounds grow, since each walks the whole trace
     tries = count
-    while len(found) < count and tried < len(drawn):
-        batch = drawn[tried : tried + tries]
+    most = min(len(drawn), MOST_TRIED)
+    while len(found) < count and tried < most:
+        batch = drawn[tried : min(tried + tries, most)]
         tried += len(batch)
         tries *= 2
         different = {}
@@ -89,7 +92,7 @@ def listening_pairs(
     if len(found) < count:
         rest = f"ask for at most {len(found)} turns, or give" if found else "give"
         raise UsageError(
-            f"only {len(found)} of {len(drawn)} turns sound different under A and B, {count} are wanted; "
+            f"only {len(found)} of {tried} turns sound different under A and B, {count} are wanted; "
             f"{rest} configurations that differ more"
         )
     return _presented(found[:count], rng)

@@ -41,8 +41,8 @@ with. There is no right answer. Headphones help, and so does leaving the volume 
 <form id="sheet" autocomplete="off">
 {cards}
 </form>
-<p><button id="anew" type="button">Clear all answers</button> <span class="hint">for the next listener at this
-device</span></p>
+<p><button id="anew" type="button">Clear all answers</button></p>
+<p class="hint">Save first: then the next listener at this device can begin.</p>
 </main>
 <footer><p><span id="state" role="status"></span> <button id="save" type="button">Save answers</button></p></footer>
 <script id="data" type="application/json">{data}</script>

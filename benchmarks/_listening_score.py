@@ -128,7 +128,8 @@ def read_answers(file: Path, key: ListeningKey) -> Answers:
         raise UsageError(f"{file} holds no answers of a listening test; {_REMEDY}")
     if data.get("set") != key.digest:
         raise UsageError(f"{file} answers another set than this folder's; score it in the folder that it was made for")
-    if not listener.strip():
+    name = " ".join("".join(c if c.isprintable() else " " for c in listener).split())  # it goes to a terminal
+    if not name:
         raise UsageError(f"{file} names no listener; {_REMEDY}")
     choices: dict[str, str] = {}
     for place, item in enumerate(items):
@@ -140,7 +141,7 @@ def read_answers(file: Path, key: ListeningKey) -> Answers:
         if pair in choices:
             raise UsageError(f"{file}: {pair} is answered twice; {_REMEDY}")
         choices[pair] = choice
-    return Answers(" ".join(listener.split()), choices)
+    return Answers(name, choices)
 
 
 def score_answers(key: ListeningKey, files: Sequence[Path]) -> ListeningScore:

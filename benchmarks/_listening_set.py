@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from stopgap.fillers import UsageError
+from stopgap.fillers import OutputError, Samples, UsageError
 
 from ._listening import Pair
 from ._listening_page import page
@@ -57,6 +57,9 @@ def write_set(folder: Path, pairs: Sequence[Pair], *, trace: str, seed: int, a: 
     """Write the recordings of *pairs*, the answer sheet and the key into the empty *folder*.
 
     Both recordings of a pair have the same size, and nothing but their sound tells them apart.
+
+    Raises:
+        OutputError: if a recording cannot be written.
     """
     digest = hashlib.sha256()
     turns, a_is = [], {}
@@ -64,7 +67,7 @@ def write_set(folder: Path, pairs: Sequence[Pair], *, trace: str, seed: int, a: 
         name = pair_name(number)
         for place, samples in enumerate(pair.sounds, 1):
             file = folder / f"{name}-{place}.wav"
-            soundfile.write(file, samples, RATE, subtype="PCM_16")
+            _write(file, samples)
             digest.update(f"{file.name}\n".encode() + file.read_bytes())
         a_is[name] = "1" if pair.first_is_a else "2"
         turns.append({"pair": name, "a_is": a_is[name], "turn_id": pair.turn.turn_id})
@@ -78,9 +81,16 @@ def write_set(folder: Path, pairs: Sequence[Pair], *, trace: str, seed: int, a: 
         "b": {"name": b.name, "toml": b.toml},
         "turns": turns,
     }
-    (folder / KEY).write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (folder / KEY).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(page(key.digest, list(a_is)), encoding="utf-8")
     return key
+
+
+def _write(file: Path, samples: Samples) -> None:
+    try:
+        soundfile.write(file, samples, RATE, subtype="PCM_16")
+    except soundfile.SoundFileError as exc:
+        raise OutputError(f"{file} could not be written; is the disk full?") from exc
 
 
 def is_set(folder: Path) -> bool:

@@ -21,9 +21,10 @@ from stopgap.benchmarks._binomial import even_odds_p, share_interval
 from stopgap.benchmarks._learned import LearnedTrace
 from stopgap.benchmarks._listening import LONGEST_S, listening_pairs
 from stopgap.benchmarks._listening_page import page
+from stopgap.benchmarks._listening_set import Side, write_set
 from stopgap.benchmarks._loudness import GATE_DBFS, PEAK_DBFS, TARGET_DBFS, loudness, matched
 from stopgap.cli import main
-from stopgap.fillers import Samples, TraceError, UsageError
+from stopgap.fillers import OutputError, Samples, TraceError, UsageError
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms\n"
 RATE = 24_000
@@ -272,6 +273,15 @@ def test_turns_that_sound_alike_are_left_out() -> None:
         listening_pairs(turns, short, long, count=9, seed=1)
 
 
+def test_a_full_disk_is_no_traceback(tmp_path: Path) -> None:
+    """A recording that cannot be written is an error of the outside world, with the file's name."""
+    turns = [TraceTurn("t", "c", 0.0, "a", 2000.0, None)]
+    pairs = listening_pairs(turns, benchmark_config("none"), benchmark_config("ladder"), count=1, seed=1)
+    side = Side("none", "")
+    with pytest.raises(OutputError, match=r"turn-01-1\.wav could not be written"):
+        write_set(tmp_path / "gone", pairs, trace="t", seed=1, a=side, b=side)
+
+
 # -- what cannot be made
 
 
@@ -425,7 +435,7 @@ def other_set(folder: Path) -> None:
 
 
 def nobody(folder: Path) -> None:
-    answer(folder, " ", "aaaa", file="answers-x.json")
+    answer(folder, " \x1b", "aaaa", file="answers-x.json")
 
 
 def unknown_pair(folder: Path) -> None:

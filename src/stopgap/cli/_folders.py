@@ -51,7 +51,9 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
                 old.rename(target)
             raise
     except OSError as exc:
-        raise UsageError(f"{folder} cannot be written ({exc.strerror}); name a folder on a disk with room") from exc
+        raise UsageError(
+            f"{folder} cannot be written ({exc.strerror}); choose a place with room that you may write to"
+        ) from exc
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         if target.exists():
