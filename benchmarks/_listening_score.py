@@ -96,7 +96,10 @@ class ListeningScore:
             )
             if self.p_value < SIGNIFICANT:
                 better = "A" if total.a > total.b else "B"
-                yield f"{figures}: {better} was preferred more often than chance explains, on the turns of this set."
+                yield (
+                    f"{figures}: {better} was preferred more often than chance explains if the answers "
+                    "are independent, on the turns of this set."
+                )
             else:
                 yield (
                     f"{figures}: chance may explain that, so neither may be called better; nor is it shown that both "
