@@ -11,10 +11,10 @@ import numpy as np
 import soundfile
 import soxr
 from stopgap.benchmarks import ReplayedTurn, TraceTurn, read_trace
+from stopgap.benchmarks._learned import lessons_of
 from stopgap.engine import Clock, FillerManager, Output, Turn, VirtualClock
 from stopgap.engine.outputs import Source
 from stopgap.engine.prediction import LatencyPredictor, Lesson
-from stopgap.engine.turns import TurnState
 from stopgap.fillers import Config, Samples, bundled_folder, read_toml
 
 PAUSE_S = 0.6
@@ -72,7 +72,7 @@ def scenario(turns: int, seed: int) -> Scenario:
         drawn = (tools if number % 2 else plain)[number // 2]
         question, answer = lines[bool(drawn.news)][(number // 2) % len(lines[bool(drawn.news)])]
         exchanges.append(Exchange(drawn, question, answer))
-    lessons = [lesson for turn in known for lesson in _lessons(turn)]
+    lessons = [lesson for turn in known for lesson in lessons_of(turn)]
     return Scenario(tuple(exchanges), tuple(lessons), len(known))
 
 
@@ -244,14 +244,3 @@ def _line(folder: Path, entry: dict[str, str]) -> Line:
 
 def _at_rate(line: Line, rate: int) -> Samples:
     return np.asarray(soxr.resample(line.samples, line.rate, rate, quality="HQ"), np.float32)
-
-
-def _lessons(turn: TraceTurn) -> list[Lesson]:
-    """Return what *turn* would have taught."""
-    state = TurnState(speech_ended_at=0.0, agent=turn.agent, tentative=False)
-    for news in turn.news:
-        state.milestone(news.name, news.at_ms / 1000.0, news.tool)
-    if turn.reply_ready_ms is None:
-        return state.lessons(turn.end_ms / 1000.0)
-    state.reply_available(turn.end_ms / 1000.0)
-    return state.lessons(None)

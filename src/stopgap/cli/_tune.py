@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from ._console import print_json, print_table, progress
 from ._files import written_whole
+from ._listen import listen_app
 from ._options import ConfigOption, JsonOption, cores
 
 
@@ -23,6 +24,9 @@ class _SearchByDefault(TyperGroup):
 tune_app = typer.Typer(
     name="tune", help="Search better settings for your own traffic.", cls=_SearchByDefault, no_args_is_help=True
 )
+
+
+tune_app.add_typer(listen_app)
 
 
 @tune_app.command()
