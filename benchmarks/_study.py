@@ -132,8 +132,10 @@ def storage_at(url: str) -> Iterator[Any]:
     if parsed.drivername == "postgresql":  # which driver that means depends on SQLAlchemy's version
         parsed = parsed.set(drivername="postgresql+psycopg")
     whole = parsed.render_as_string(hide_password=False)
+    storage = None
     try:
-        yield _opened(whole, {"connect_args": arguments})
+        storage = _opened(whole, {"connect_args": arguments})
+        yield storage
     except (ImportError, ModuleNotFoundError) as exc:
         raise UsageError(
             f"--storage {shown} needs a driver ({exc}); for PostgreSQL: pip install psycopg2-binary"
@@ -141,6 +143,10 @@ def storage_at(url: str) -> Iterator[Any]:
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
         cause = str(exc.__cause__ or exc).strip().splitlines()[0]
         raise UsageError(f"--storage {shown} does not answer ({cause}); finished trials stay in it") from exc
+    finally:
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _opened(url: str, arguments: dict[str, Any]) -> Any:

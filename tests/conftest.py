@@ -36,7 +36,7 @@ MakeCue = Callable[..., ArmedCue]
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what the developer's own environment would tell stopgap."""
     for name in [name for name in os.environ if name.startswith("STOPGAP_")]:
-        if name != "STOPGAP_REQUIRE_AUDIO":
+        if not name.startswith("STOPGAP_REQUIRE_"):
             monkeypatch.delenv(name)
 
 
