@@ -24,6 +24,7 @@ th { border-bottom: 1px solid #999; font-weight: 600; } th, td { padding: .15rem
 .met { color: #1f8a5b; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: 13px; }
 dt { font-weight: 600; } dd { margin: 0; }
+pre { white-space: pre-wrap; font-size: 13px; background: #f6f7f8; padding: .8rem; }
 """
 
 

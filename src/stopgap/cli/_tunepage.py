@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import stopgap
 from stopgap.benchmarks._search import Tuning
 from stopgap.benchmarks._space import differing
@@ -90,6 +91,7 @@ def _draw_front(panel: Any, tuning: Tuning) -> None:
     for name, choice, mark in (("before", tuning.before, "X"), ("tuned", tuning.chosen, "*")):
         panel.plot(choice.train.dead_air, 1000.0 * choice.train.reply_delay, mark, color="black", ms=10, label=name)
     panel.set_yscale("symlog", linthresh=10.0)
+    panel.yaxis.set_major_formatter("{x:g}")
     panel.set_ylim(bottom=0.0)
     panel.set_xlabel("dead air a turn, s (size: spoken fillers per minute of waiting)", fontsize=8)
     panel.set_ylabel("reply held back, ms", fontsize=8)
@@ -105,6 +107,8 @@ def _draw_progress(panel: Any, tuning: Tuning) -> None:
         panel.step(range(1, len(costs) + 1), least, where="post", color=MODE_COLOURS[mode], lw=1.6, label=mode)
     panel.axhline(tuning.before.train.cost, color="black", lw=0.8, ls=":", label="before")
     panel.set_yscale("log")
+    for axis in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+        axis("{x:g}")
     panel.set_xlabel("trial", fontsize=8)
     panel.set_ylabel("cost of a turn on the searched turns, s", fontsize=8)
     panel.legend(fontsize=7, frameon=False)
@@ -135,7 +139,8 @@ def _sensitivity(tuning: Tuning) -> Iterator[str]:
         def draw(panel: Any, name: str = name, points: list[tuple[float, float]] = points) -> None:
             panel.plot([x for x, _ in points], [y for _, y in points], ".", color=MODE_COLOURS[tuning.chosen_mode])
             panel.axhline(tuning.before.train.cost, color="black", lw=0.8, ls=":")
-            panel.set_yscale("log")
+            costs = [y for _, y in points]
+            panel.set_ylim(0.98 * min(costs), 1.05 * float(np.quantile(costs, 0.9)))  # the worst trials say little
             panel.set_xlabel(name, fontsize=8)
             panel.set_ylabel("cost of a turn, s; ⋯ before", fontsize=8)
             _dress(panel)
