@@ -5,7 +5,8 @@ from ._ladders import LadderShape, best_ladder, ladder_grid
 from ._policies import BEST_LADDER, NAMES, Contender, check_policies, contender
 from ._replay import POLICIES, ReplayedTurn, benchmark_config, replay, write_jsonl
 from ._score import Score, score
-from ._trace import BUNDLED, TraceTurn, bundled_trace, read_trace
+from ._trace import TraceTurn, read_trace
+from ._tracerows import BUNDLED, bundled_trace
 
 __all__ = [
     "BEST_LADDER",
