@@ -68,13 +68,17 @@ def read_trace(path: str | Path) -> list[TraceTurn]:
     return turns
 
 
-def parsed(rows: Iterable[Row]) -> Iterator[tuple[Row, TraceTurn]]:
+def parsed(rows: Iterable[Row], seen: set[str] | None = None) -> Iterator[tuple[Row, TraceTurn]]:
     """Yield each row with the turn it says, in the file's order.
+
+    Args:
+        rows: As `open_rows` yields them.
+        seen: Collects the turns' ids, of several files too.
 
     Raises:
         TraceError: for the first bad value, or a turn_id that occurs twice.
     """
-    seen: set[str] = set()
+    seen = set() if seen is None else seen
     for row in rows:
         if row.torn:
             continue

@@ -44,7 +44,7 @@ class Row:
 
     def text(self, column: str) -> str:
         """Return the cell as CSV has it; empty if there is none."""
-        return _text(self.cells.get(column))
+        return text_of(self.cells.get(column))
 
     def number(self, column: str, most: float) -> float | None:
         """Return the number in *column*, None if empty; 0 <= number <= *most*."""
@@ -60,7 +60,8 @@ class Row:
         return value
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a cell's value as CSV has it."""
     match value:
         case None:
             return ""
@@ -106,7 +107,7 @@ def open_rows(path: str | Path) -> Iterator[Iterator[Row]]:
             f"{file} cannot be read ({exc.strerror or exc}); give a {ENDINGS} file or one of {', '.join(BUNDLED)}"
         ) from exc
     except UnicodeDecodeError as exc:
-        raise TraceError(f"{file} is not UTF-8 text; save it as UTF-8 CSV") from exc
+        raise TraceError(f"{file} is not UTF-8 text; save it as UTF-8") from exc
     except sqlite3.Error as exc:
         raise TraceError(f"{file} is no SQLite log ({exc}); give one that `turn_log` has written") from exc
 
@@ -188,7 +189,8 @@ def _parquet_rows(file: Path) -> Iterator[Row]:
                     number += 1
                     yield Row(file, f"row {number}", cells)
     except arrow.ArrowException as exc:
-        raise TraceError(f"{file} is no Parquet file ({' '.join(str(exc).split())}); write it anew") from exc
+        reason = " ".join(str(exc).split()).split(". ")[0]
+        raise TraceError(f"{file} is no Parquet file ({reason}); write it anew") from exc
 
 
 def _database(file: Path) -> sqlite3.Connection:
