@@ -1,6 +1,7 @@
 """Traces from one format into another, in order of time."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -116,10 +117,16 @@ def _typed(column: str, value: Any) -> Any:
 def _write_csv(draft: Path, rows: list[Cells]) -> None:
     columns = _columns(rows)
     with draft.open("w", encoding="utf-8", errors="replace", newline="") as out:
-        lines = csv.writer(out, lineterminator="\n")
-        lines.writerow(columns)
+        out.write(_csv_line(columns))
         for cells in rows:
-            lines.writerow([text_of(cells.get(name)) for name in columns])
+            out.write(_csv_line([text_of(cells.get(name)) for name in columns]))
+
+
+def _csv_line(cells: list[str]) -> str:
+    # Python quotes a carriage return within a cell only where lines end in one as well (until 3.13)
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _write_json(draft: Path, rows: list[Cells]) -> None:

@@ -199,9 +199,9 @@ def _database(file: Path) -> sqlite3.Connection:
 
 def _database_rows(file: Path, base: sqlite3.Connection) -> Iterator[Row]:
     """Yield the rows in order of time: a table has none of its own."""
-    found = base.execute("SELECT * FROM turns ORDER BY CAST(started_at AS REAL), rowid")
-    columns = [column[0] for column in found.description]
+    columns = [column[0] for column in base.execute("SELECT * FROM turns LIMIT 0").description]
     _check_columns(file, columns)
+    found = base.execute("SELECT * FROM turns ORDER BY CAST(started_at AS REAL), rowid")
     for number, values in enumerate(found, 1):
         yield Row(file, f"row {number}", dict(zip(columns, values, strict=True)))
 
