@@ -300,11 +300,16 @@ class Turn:
         """Hand over what the turn taught."""
         lessons, self._lessons = self._lessons, []
         if lessons and self._engine.learns:
-            self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
-            log = self._engine.log
-            if log is not None:
+            self._engine.work.submit(lambda: self._teach(lessons))
+
+    def _teach(self, lessons: list[Lesson]) -> None:
+        """Have the predictor learn, and the log keep, what the turn was."""
+        self._engine.predictor.learn(lessons)
+        log = self._engine.log
+        if log is not None:
+            with self._line.lock:  # the service thread: an agent's `finish` should not wait for the record to be made
                 record = self._record()
-                self._engine.work.submit(lambda: log.add(record))
+            log.add(record)
 
     def predict(self) -> WaitDistribution:
         """Return what is predicted at the beginning, as of the first call."""

@@ -20,8 +20,8 @@ LEAST = 5
 """Turns of which a curve is drawn."""
 WINDOW_SHARE, WINDOW_LEAST = 15, 20
 """The rolling median takes a 15th of an agent's turns, but at least 20."""
-POINTS = 300
-"""Points of a rolling median at most."""
+POINTS = 500
+"""Points of a line at most."""
 TICKS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 180, 600, 1800, 3600)
 
 Groups = list[tuple[str, list[TraceTurn]]]
@@ -74,6 +74,9 @@ def _draw_survival(panel: Any, groups: Groups, title: str) -> None:
         if len(turns) < LEAST:
             continue
         times, longer = survival(turns)
+        if len(times) > POINTS:
+            kept = np.unique(np.linspace(0, len(times) - 1, POINTS).astype(int))
+            times, longer = times[kept], longer[kept]
         times = np.maximum(times, 0.001)
         panel.step(
             np.concatenate([[times[0]], times]), 100.0 * np.concatenate([[1.0], longer]), where="post", color=colour,
