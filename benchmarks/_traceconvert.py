@@ -11,12 +11,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from stopgap.engine._rowbase import INSERT, TABLE
+from stopgap.engine._rowbase import DATABASES, INSERT, TABLE
 from stopgap.engine.turns import NUMBER_COLUMNS, ROW_COLUMNS
 from stopgap.fillers import UsageError
 
 from ._trace import parsed
-from ._tracerows import DATABASES, ENDINGS, JSON_LINES, PARQUET, REQUIRED, open_rows, pyarrow, text_of
+from ._tracerows import ENDINGS, JSON_LINES, PARQUET, REQUIRED, open_rows, pyarrow, text_of
 
 Cells = dict[str, Any]
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
+from stopgap.engine._rowbase import DATABASES
 from stopgap.fillers import TraceError, UsageError
 
 REQUIRED = ("turn_id", "conversation_id", "started_at", "agent", "reply_ready_ms", "cancelled_ms")
@@ -19,7 +20,6 @@ MAX_LINE = 1 << 20
 BATCH = 4096
 """Rows of a Parquet file that are decoded at once."""
 BUNDLED = ("voice_mixed_dev", "llm_ttft_dev", "web_search_dev")
-DATABASES = (".sqlite", ".sqlite3", ".db")
 JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet",)
 ENDINGS = ".csv, .jsonl, .parquet or .sqlite"

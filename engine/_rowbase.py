@@ -2,12 +2,17 @@
 
 import os
 import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from .turns import NUMBER_COLUMNS, ROW_COLUMNS, Cell
 
+DATABASES = (".sqlite", ".sqlite3", ".db")
+"""Endings of files that are databases."""
 PATIENCE_S = 0.5
 """s to wait for another process's transaction."""
+PAUSE_S = 0.005
 LOOK_EVERY = 64
 """Rows between two looks at the size."""
 DROPPED = 0.125
@@ -41,16 +46,23 @@ class RowBase:
             OSError: if there can be no file.
             sqlite3.Error: if it cannot be written.
         """
-        try:
-            base = self._base if self._base is not None else self._open()
-            base.execute(INSERT, [row[column] for column in ROW_COLUMNS])
-            self._until_look -= 1
-            if self._until_look <= 0:
-                self._until_look = LOOK_EVERY
+        until = time.monotonic() + 2.0 * PATIENCE_S
+        while True:
+            try:
+                base = self._base if self._base is not None else self._open()
+                base.execute(INSERT, [row[column] for column in ROW_COLUMNS])
+                break
+            except sqlite3.Error as exc:
+                self.close()
+                # who finds another process just switching to the write-ahead log is not made to wait, but refused
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE_S)
+        self._until_look -= 1
+        if self._until_look <= 0:
+            self._until_look = LOOK_EVERY
+            with suppress(sqlite3.Error):  # the row is written; the next look comes soon enough
                 self._drop(base)
-        except sqlite3.Error:
-            self.close()
-            raise
 
     def close(self) -> None:
         base, self._base = self._base, None

@@ -12,13 +12,11 @@ from typing import Protocol
 
 from ..fillers import Config, put_right_in_children
 from ._clock import Clock, MonotonicClock
-from ._rowbase import RowBase
+from ._rowbase import DATABASES, RowBase
 from ._rowfile import RowFile
 from .turns import Cell, TurnRecord, turn_row
 
 logger = logging.getLogger("stopgap")
-
-DATABASES = (".sqlite", ".sqlite3", ".db")
 
 
 class Rows(Protocol):

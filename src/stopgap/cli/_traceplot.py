@@ -124,7 +124,6 @@ def _draw_cancelled(panel: Any, agents: Groups, tools: Groups) -> None:
     """Draw how many turns were cancelled, and when: what is known of longer waits is known from the others."""
     _dress(panel, "Cancelled turns", "x")
     if not any(turn.cancelled_ms is not None for _, turns in agents for turn in turns):
-        panel.set_axis_off()
         _say(panel, "no turn was cancelled")
         return
     bars = [*_coloured(agents), *_coloured(tools)]
@@ -154,6 +153,8 @@ def _scale(axis: Any, set_scale: Any, set_limits: Any, values: Any) -> None:
 
 
 def _say(panel: Any, text: str) -> None:
+    """Say why there is nothing to see."""
+    panel.set_axis_off()
     panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", fontsize=8, color=REST)
 
 
