@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from stopgap.engine._rowbase import DATABASES, INSERT, TABLE
+from stopgap.engine._rowbase import INSERT, TABLE
+from stopgap.engine._turnlog import DATABASES
 from stopgap.engine.turns import NUMBER_COLUMNS, ROW_COLUMNS
 from stopgap.fillers import UsageError
 

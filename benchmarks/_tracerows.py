@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
-from stopgap.engine._rowbase import DATABASES
+from stopgap.engine._turnlog import DATABASES
 from stopgap.fillers import TraceError, UsageError
 
 REQUIRED = ("turn_id", "conversation_id", "started_at", "agent", "reply_ready_ms", "cancelled_ms")

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from .turns import NUMBER_COLUMNS, ROW_COLUMNS, Cell
 
-DATABASES = (".sqlite", ".sqlite3", ".db")
-"""Endings of files that are databases."""
 PATIENCE_S = 0.5
 """s to wait for another process's transaction."""
 PAUSE_S = 0.005
@@ -43,12 +41,13 @@ class RowBase:
         """Write *row*.
 
         Raises:
-            OSError: if there can be no file.
-            sqlite3.Error: if it cannot be written.
+            OSError: if it cannot be written.
         """
         until = time.monotonic() + 2.0 * PATIENCE_S
         while True:
             try:
+                if self._base is not None and not self._path.exists():  # taken away: begin anew
+                    self.close()
                 base = self._base if self._base is not None else self._open()
                 base.execute(INSERT, [row[column] for column in ROW_COLUMNS])
                 break
@@ -56,7 +55,7 @@ class RowBase:
                 self.close()
                 # who finds another process just switching to the write-ahead log is not made to wait, but refused
                 if getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
+                    raise OSError(str(exc)) from exc
                 time.sleep(PAUSE_S)
         self._until_look -= 1
         if self._until_look <= 0:
@@ -67,7 +66,8 @@ class RowBase:
     def close(self) -> None:
         base, self._base = self._base, None
         if base is not None:
-            base.close()
+            with suppress(sqlite3.Error):
+                base.close()
 
     def after_fork(self) -> None:
         """Leave the parent's connection alone: SQLite forbids a forked child even to close it."""

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +11,13 @@ from typing import Protocol
 
 from ..fillers import Config, put_right_in_children
 from ._clock import Clock, MonotonicClock
-from ._rowbase import DATABASES, RowBase
 from ._rowfile import RowFile
 from .turns import Cell, TurnRecord, turn_row
 
 logger = logging.getLogger("stopgap")
+
+DATABASES = (".sqlite", ".sqlite3", ".db")
+"""Endings of files that are databases."""
 
 
 class Rows(Protocol):
@@ -27,7 +28,6 @@ class Rows(Protocol):
 
         Raises:
             OSError: if it cannot be written.
-            sqlite3.Error: likewise.
         """
         ...
 
@@ -50,12 +50,7 @@ class TurnLog:
 
     def __init__(self, config: Config, clock: Clock, count: Callable[[str], None]) -> None:
         self._path = config.turn_log or ""
-        most_bytes = round(config.turn_log_mb * 1e6)
-        self._rows: Rows = (
-            RowBase(Path(self._path), most_bytes)
-            if Path(self._path).suffix.lower() in DATABASES
-            else RowFile(Path(self._path), most_bytes, config.turn_log_files)
-        )
+        self._rows = _rows(Path(self._path), config)
         self._clock = clock
         self._count = count
         self._epoch = time.time() - clock.now()
@@ -78,7 +73,7 @@ class TurnLog:
             self._written += 1
             try:
                 self._rows.append(row)
-            except (OSError, sqlite3.Error) as exc:
+            except OSError as exc:
                 self._count("turns_unlogged")
                 self._warn(exc)
             else:
@@ -101,7 +96,16 @@ class TurnLog:
         epoch = time.time() - self._clock.now() if isinstance(self._clock, MonotonicClock) else self._epoch
         return max(0.0, epoch + at)
 
-    def _warn(self, exc: Exception) -> None:
+    def _warn(self, exc: OSError) -> None:
         if not self._warned:
             self._warned = True
             logger.warning("turns cannot be logged in %s: %s; turns go on", self._path, exc)
+
+
+def _rows(path: Path, config: Config) -> Rows:
+    most_bytes = round(config.turn_log_mb * 1e6)
+    if path.suffix.lower() not in DATABASES:
+        return RowFile(path, most_bytes, config.turn_log_files)
+    from ._rowbase import RowBase  # a Python may have been built without SQLite
+
+    return RowBase(path, most_bytes)
