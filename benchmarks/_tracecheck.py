@@ -120,8 +120,12 @@ class _Findings:
                 "cancel turns only where the user barged in or hung up, and finish the others"
             )
         if len(self.waits) < ENOUGH:
-            told.append(f"{len(self.waits)} usable turns are too few to tune on; record at least {ENOUGH}")
+            told.append(f"{_usable(len(self.waits))}: too few to tune on; record at least {ENOUGH}")
         return told
+
+
+def _usable(number: int) -> str:
+    return f"{number} usable turn{'' if number == 1 else 's'}"
 
 
 def _others(number: int) -> str:

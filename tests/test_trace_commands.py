@@ -112,7 +112,7 @@ def test_check_tells_all_problems(run: Run, tmp_path: Path) -> None:
     assert lines[5] == "line 10: the number of fields differs from the header's; quote commas"
     assert lines[6] == "line 11: torn by a crash; it counts as nothing, and whoever logs here next cuts it off"
     assert lines[7] == "line 5: started_at goes back; sort the rows by it: stopgap trace convert IN OUT"
-    assert lines[8] == "5 usable turns are too few to tune on; record at least 50"
+    assert lines[8] == "5 usable turns: too few to tune on; record at least 50"
     assert lines[9] == f"{tmp_path / 'bad.csv'} has problems: 5 usable turns, 0.0 % cancelled"
     assert len(lines) == 10
 
@@ -123,7 +123,7 @@ def test_check_as_json(run: Run, tmp_path: Path) -> None:
     assert found.code == 1
     assert json.loads(found.out) == {
         "ok": False, "trace": str(tmp_path / "few.csv"), "turns": 2, "cancelled": 0.5, "more": 0,
-        "problems": ["2 usable turns are too few to tune on; record at least 50"],
+        "problems": ["2 usable turns: too few to tune on; record at least 50"],
     }  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def test_check_shows_twenty_problems(run: Run, tmp_path: Path) -> None:
     found = run("check", written(tmp_path / "bad.csv", [a_row(n, reply_ready_ms="soon") for n in range(30)]))
     lines = found.out.splitlines()
     assert lines[18].startswith("line 20: reply_ready_ms is 'soon'")
-    assert lines[19].startswith("0 usable turns are too few")
+    assert lines[19].startswith("0 usable turns: too few")
     assert lines[20] == "and 11 more problems"
     assert len(lines) == 22
 

@@ -37,7 +37,8 @@ def check(trace: TraceArgument, as_json: JsonOption = False) -> None:
         if found.more:
             typer.echo(f"and {found.more} more problem{'s' if found.more > 1 else ''}")
         state = "is fine" if not found.problems else "has problems"
-        typer.echo(f"{trace} {state}: {found.turns} usable turns, {100.0 * found.cancelled:.1f} % cancelled")
+        turns = f"{found.turns} usable turn{'' if found.turns == 1 else 's'}"
+        typer.echo(f"{trace} {state}: {turns}, {100.0 * found.cancelled:.1f} % cancelled")
     if found.problems:
         raise typer.Exit(1)
 
