@@ -45,6 +45,7 @@ def render_turn(
         predictor: What is known of waits; None: nothing. It learns nothing from this turn.
     """
     clock, output = VirtualClock(), MemoryOutput(RATE)
+    config = config.model_copy(update={"turn_log": None})  # no traffic
     known = LatencyPredictor(config)
     if predictor is not None:
         known.merge(predictor.snapshot())

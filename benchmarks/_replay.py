@@ -124,6 +124,7 @@ def replay(
     """
     clock = VirtualClock()
     make = None if policy is None else (lambda config, predictor: policy)
+    config = config.model_copy(update={"turn_log": None})
     predictor = LatencyPredictor(config)  # of its own: what an application has learned and keeps is none of ours
     manager = FillerManager(config, clock=clock, bank=bank, predictor=predictor, make_policy=make)
     informed = policy if isinstance(policy, Informed) else None

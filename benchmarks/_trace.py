@@ -1,20 +1,17 @@
-"""Latency traces: one row a turn, as CSV (formats v1 and v2; see ``data/SOURCE.md``)."""
+"""Latency traces: one row a turn (formats v1 and v2; see ``data/SOURCE.md``)."""
 
-import csv
 import json
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from stopgap.engine.turns import MILESTONES
-from stopgap.fillers import TraceError
 
-REQUIRED = ("turn_id", "conversation_id", "started_at", "agent", "reply_ready_ms", "cancelled_ms")
-MAX_BYTES = 1 << 30
+from ._tracerows import Row, open_rows
+
 MAX_MS = 3_600_000.0
-BUNDLED = ("voice_mixed_dev", "llm_ttft_dev", "web_search_dev")
+UNSORTED = "started_at goes back; sort the rows by it: stopgap trace convert IN OUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,86 +47,55 @@ class TraceTurn:
         return self.reply_ready_ms if self.reply_ready_ms is not None else (self.cancelled_ms or 0.0)
 
 
-def bundled_trace(name: str) -> Path:
-    """Return the path of a trace that comes with stopgap: one of `BUNDLED`."""
-    return Path(str(files("stopgap.benchmarks"))) / "data" / f"{name}.csv"
-
-
 def read_trace(path: str | Path) -> list[TraceTurn]:
     """Read a trace, in the order of its rows. *path* may be the name of a bundled one.
 
-    Unknown columns are ignored.
+    The file's ending tells its format: ``.jsonl``, ``.parquet``, ``.sqlite`` (a log of turns), anything else is CSV.
+    Unknown columns are ignored, and so is a last line that a crash has torn.
 
     Raises:
         TraceError: naming the missing columns, or the line and column of the first bad value.
+        UsageError: with the install command, if the file is Parquet and pyarrow is missing.
     """
-    file = bundled_trace(str(path)) if str(path) in BUNDLED else Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise TraceError(f"{file} is larger than 1 GiB; split it")
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return _read(file, csv.DictReader(lines, strict=True))
-    except OSError as exc:
-        raise TraceError(
-            f"{file} cannot be read ({exc.strerror}); give a CSV file or one of {', '.join(BUNDLED)}"
-        ) from exc
-    except UnicodeDecodeError as exc:
-        raise TraceError(f"{file} is not UTF-8 text; save it as UTF-8 CSV") from exc
-
-
-def _read(file: Path, rows: "csv.DictReader[str]") -> list[TraceTurn]:
-    try:
-        missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
-        if missing:
-            raise TraceError(f"{file}: the header lacks {', '.join(missing)}; see the trace format")
-        turns: list[TraceTurn] = []
-        seen: set[str] = set()
-        before = -math.inf
-        for row in rows:
-            turn = _turn(_Row(file, rows.line_num, row))
-            if turn.turn_id in seen:
-                raise TraceError(f"{file}, line {rows.line_num}: turn_id {turn.turn_id!r} occurs twice; make it unique")
+    turns: list[TraceTurn] = []
+    before = -math.inf
+    with open_rows(path) as rows:
+        for row, turn in parsed(rows):
             if turn.started_at < before:
-                raise TraceError(f"{file}, line {rows.line_num}: started_at goes back; sort the rows by it")
-            seen.add(turn.turn_id)
+                raise row.error(UNSORTED)
             before = turn.started_at
             turns.append(turn)
-    except csv.Error as exc:
-        raise TraceError(f"{file}, line {rows.reader.line_num}: {exc}; write plain CSV") from exc
     return turns
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    file: Path
-    line: int
-    cells: dict[str | None, Any]
+def parsed(rows: Iterable[Row], seen: set[str] | None = None) -> Iterator[tuple[Row, TraceTurn]]:
+    """Yield each row with the turn it says, in the file's order.
 
-    def error(self, text: str) -> TraceError:
-        return TraceError(f"{self.file}, line {self.line}: {text}")
+    Args:
+        rows: As `open_rows` yields them.
+        seen: Collects the turns' ids, of several files too.
 
-    def text(self, column: str) -> str:
-        value = self.cells.get(column)
-        if value is not None and not isinstance(value, str):
-            raise self.error(f"{column} is not text")
-        return value or ""
-
-    def number(self, column: str, most: float) -> float | None:
-        """Return the number in *column*, None if empty; 0 <= number <= *most*."""
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise self.error(f"{column} is {text!r}; write a number") from None
-        if not 0.0 <= value <= most:
-            raise self.error(f"{column} is {text}; write a number from 0 to {most:g}")
-        return value
+    Raises:
+        TraceError: for the first bad value, or a turn_id that occurs twice.
+    """
+    seen = set() if seen is None else seen
+    for row in rows:
+        if row.torn:
+            continue
+        turn = turn_of(row)
+        if turn.turn_id in seen:
+            raise row.error(f"turn_id {turn.turn_id!r} occurs twice; make it unique")
+        seen.add(turn.turn_id)
+        yield row, turn
 
 
-def _turn(row: _Row) -> TraceTurn:
-    if None in row.cells or None in row.cells.values():
+def turn_of(row: Row) -> TraceTurn:
+    """Return the turn that *row* says.
+
+    Raises:
+        TraceError: naming the row's place and the first bad value.
+    """
+    if row.uneven:
         raise row.error("the number of fields differs from the header's; quote commas")
     turn_id = row.text("turn_id")
     started_at = row.number("started_at", 1e12)
@@ -153,14 +119,14 @@ def _turn(row: _Row) -> TraceTurn:
     )
 
 
-def _tokens(row: _Row) -> int | None:
+def _tokens(row: Row) -> int | None:
     tokens = row.number("prompt_tokens", 1e9)
     if tokens is not None and (tokens < 1.0 or tokens != int(tokens)):
         raise row.error(f"prompt_tokens is {tokens:g}; write a whole number from 1 on, or leave it empty")
     return None if tokens is None else int(tokens)
 
 
-def _tool_news(row: _Row) -> list[TraceNews]:
+def _tool_news(row: Row) -> list[TraceNews]:
     tool = row.text("tool") or None
     started, ended = row.number("tool_started_ms", MAX_MS), row.number("tool_ended_ms", MAX_MS)
     if started is None:
@@ -173,7 +139,7 @@ def _tool_news(row: _Row) -> list[TraceNews]:
     return news if ended is None else [*news, TraceNews("tool_ended", ended, tool)]
 
 
-def _listed_news(row: _Row) -> list[TraceNews]:
+def _listed_news(row: Row) -> list[TraceNews]:
     """Return the milestones of a v2 trace; those that the tool columns say as well are left out."""
     text = row.text("milestones")
     if not text:

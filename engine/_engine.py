@@ -29,6 +29,14 @@ class Judge(Protocol):
         ...
 
 
+class Log(Protocol):
+    """Keeps what turns were."""
+
+    def add(self, record: TurnRecord) -> None:
+        """Write down a turn that is over and has taught something."""
+        ...
+
+
 @dataclass(slots=True)
 class Engine:
     """The parts of one manager."""
@@ -47,6 +55,8 @@ class Engine:
     """Whether turns teach the predictor and the restraint."""
     judge: Judge | None = None
     """Where there are several policies."""
+    log: Log | None = None
+    """Where turns are recorded."""
     counters: dict[str, int] = field(default_factory=dict)
     _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from ._engine import Engine
 from ._keeping import WaitsKeeper
 from ._rehearsal import Rehearsal
 from ._session import Session
+from ._turnlog import TurnLog
 from ._work import InlineWork, ServiceThread
 from .mixer import native_available
 from .outputs import DeviceOutput, FileOutput, Output, SilentOutput
@@ -76,6 +77,8 @@ class FillerManager:
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
         self._keeper = None if file is None else WaitsKeeper(predictor, file, clock)
+        self._log = None if config.turn_log is None else TurnLog(config, clock, self._engine.count)
+        self._engine.log = self._log
         self._ids = itertools.count(1)
         self._sessions: list[Session] = []
         self._warned = False
@@ -139,7 +142,8 @@ class FillerManager:
         return session
 
     def statistics(self) -> dict[str, float]:
-        """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions.
+        """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions,
+        turns_logged, turns_unlogged (that could not be written to `Config.turn_log`).
 
         ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
         next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
@@ -169,6 +173,8 @@ class FillerManager:
         self._engine.work.close()
         if self._keeper is not None:
             self._keeper.save()
+        if self._log is not None:
+            self._log.close()
 
     def __enter__(self) -> Self:
         return self

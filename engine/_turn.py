@@ -69,6 +69,7 @@ class Turn:
         self._outcome: Outcome = "waiting"
         self._cancel_reason: str | None = None
         self._ended_at: float | None = None
+        self._cut_off_at: float | None = None
 
     # News -------------------------------------------------------------------------------------------------------
 
@@ -280,7 +281,7 @@ class Turn:
     def _close(self, outcome: Outcome, now: float, cut_off_at: float | None) -> None:
         state = self._state
         state.end()
-        self._outcome, self._ended_at = outcome, now
+        self._outcome, self._ended_at, self._cut_off_at = outcome, now, cut_off_at
         if outcome != "retracted":
             self._lessons = state.lessons(cut_off_at)
             if not self._tentative:
@@ -299,7 +300,16 @@ class Turn:
         """Hand over what the turn taught."""
         lessons, self._lessons = self._lessons, []
         if lessons and self._engine.learns:
-            self._engine.work.submit(lambda: self._engine.predictor.learn(lessons))
+            self._engine.work.submit(lambda: self._teach(lessons))
+
+    def _teach(self, lessons: list[Lesson]) -> None:
+        """Have the predictor learn, and the log keep, what the turn was."""
+        self._engine.predictor.learn(lessons)
+        log = self._engine.log
+        if log is not None:
+            with self._line.lock:  # the service thread: an agent's `finish` should not wait for the record to be made
+                record = self._record()
+            log.add(record)
 
     def predict(self) -> WaitDistribution:
         """Return what is predicted at the beginning, as of the first call."""
@@ -336,4 +346,5 @@ class Turn:
             sounds=self._sounds.records(zero, self._engine.clock.now()),
             prompt_tokens=self._prompt_tokens,
             notes=tuple(state.notes),
+            cut_off_s=since(self._cut_off_at),
         )

@@ -209,6 +209,14 @@ class Config(Section):
     """Only clips of this voice; None: any."""
     seed: int | None = None
     """Seed of the clip selection; None: a new one each time."""
+    turn_log: str | None = Field(default=None, min_length=1)
+    """Path of a file in which turns are recorded as a latency trace, without any text but the names of agents and
+    tools: SQLite where it ends in .sqlite, .sqlite3 or .db, else CSV. Several processes may share it. None: nothing."""
+    turn_log_mb: float = Field(default=64.0, gt=0, le=1000)
+    """MB (10^6 bytes) after which a CSV log is put aside as ``….1.csv`` and a new one begun; of an SQLite log the
+    oldest turns are deleted then. Traces above 1 GiB are not read."""
+    turn_log_files: int = Field(default=8, ge=1, le=1000)
+    """CSV logs put aside that are kept."""
     costs: Costs = Costs()
     limits: Limits = Limits()
     handoff: Handoffs = Handoffs()
@@ -233,6 +241,13 @@ class Config(Section):
     @classmethod
     def _tone_stays_off(cls, value: dict[Kind, KindSettings]) -> dict[Kind, KindSettings]:
         return {Kind.TONE: KindSettings(enabled=False), **value}
+
+    @field_validator("turn_log")
+    @classmethod
+    def _log_is_csv_or_sqlite(cls, value: str | None) -> str | None:
+        if value is not None and value.lower().endswith((".jsonl", ".parquet")):
+            raise ValueError(f"{value}: logs are CSV or SQLite; name it .csv or .sqlite, and convert it afterwards")
+        return value
 
     @model_validator(mode="after")
     def _bed_kinds_make_no_phrases(self) -> Self:

@@ -87,7 +87,7 @@ def test_help_names_every_command(run: Run) -> None:
     """``--help`` lists the commands, and every command has a help of its own."""
     shown = run("--help")
     assert shown.code == 0
-    for name in ("demo", "play", "devices", "doctor", "replay", "pack", "config"):
+    for name in ("demo", "play", "devices", "doctor", "replay", "pack", "config", "bench", "trace"):
         assert re.search(rf"\b{name}\b", shown.out)
         assert run(name, "--help").code == 0
 
@@ -422,6 +422,16 @@ def test_config_check_looks_at_all_it_refers_to(run: Run, text: str, said: str) 
     report = run("config", "check", "c.toml", "--json")
     assert report.code == 1
     assert said in json.loads(report.out)["problems"][0]
+
+
+def test_config_check_doubts_a_log_in_no_folder(run: Run) -> None:
+    """A log that cannot be written would only be missed later."""
+    Path("c.toml").write_text('turn_log = "logs/turns.csv"\n', encoding="utf-8")
+    ended = run("config", "check", "c.toml")
+    assert ended.code == 0
+    assert "warning: turn_log = 'logs/turns.csv': there is no such folder: no turn will be logged" in ended.out
+    Path("logs").mkdir()
+    assert run("config", "check", "c.toml") == Ended(0, "c.toml is fine\n", "")
 
 
 def test_config_check_doubts_a_language_without_clips(run: Run) -> None:

@@ -2,11 +2,15 @@
 
 from ._conversation import Conversation
 from ._records import MilestoneRecord, Outcome, PredictionRecord, SoundRecord, TurnRecord, WaitRecord
+from ._row import NUMBER_COLUMNS, ROW_COLUMNS, Cell, turn_row
 from ._turn import ANNOUNCING, MILESTONES, News, TurnState, Wait
 
 __all__ = [
     "ANNOUNCING",
     "MILESTONES",
+    "NUMBER_COLUMNS",
+    "ROW_COLUMNS",
+    "Cell",
     "Conversation",
     "MilestoneRecord",
     "News",
@@ -17,4 +21,5 @@ __all__ = [
     "TurnState",
     "Wait",
     "WaitRecord",
+    "turn_row",
 ]

@@ -90,6 +90,8 @@ class TurnRecord:
     """Size of the prompt, as `begin` was told."""
     notes: tuple[str, ...] = field(default=())
     """Calls that came out of order and what was done with them."""
+    cut_off_s: float | None = None
+    """When the turn was cancelled: the barge-in, if `cancel` followed one."""
 
     @property
     def first_sound_s(self) -> float | None:

@@ -20,6 +20,7 @@ from ._doctor import doctor
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
+from ._trace import trace_app
 from ._tune import tune_app
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
 app.add_typer(tune_app)
+app.add_typer(trace_app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -73,6 +73,8 @@ def _doubts(config: "Config", bank: "ClipBank") -> Iterator[str]:
     if not kinds.intersection(SPOKEN_KINDS):
         voice = f" and voice {config.voice!r}" if config.voice else ""
         yield f"no spoken clip of {packs} fits language {config.language!r}{voice}: nothing will be said"
+    if config.turn_log is not None and not Path(config.turn_log).absolute().parent.is_dir():
+        yield f"turn_log = {config.turn_log!r}: there is no such folder: no turn will be logged"
     for place, step in enumerate(config.ladder if config.mode == "ladder" else ()):
         if step.kind not in kinds:
             yield f"ladder[{place}].kind = {step.kind.value!r}: {packs} has no clip of it to play: it is skipped"

@@ -14,7 +14,7 @@ def perceived(
     traces: Annotated[
         list[str],
         typer.Argument(
-            metavar="TRACE...", help="CSV files, or voice_mixed_dev, llm_ttft_dev, web_search_dev, which are bundled."
+            metavar="TRACE...", help="Files, or voice_mixed_dev, llm_ttft_dev, web_search_dev, which are bundled."
         ),
     ],
     policy: Annotated[

@@ -18,7 +18,7 @@ def replay(
     trace: Annotated[
         str,
         typer.Argument(
-            metavar="TRACE", help="A CSV file, or voice_mixed_dev, llm_ttft_dev or web_search_dev, which are bundled."
+            metavar="TRACE", help="A file, or voice_mixed_dev, llm_ttft_dev or web_search_dev, which are bundled."
         ),
     ],
     policy: Annotated[

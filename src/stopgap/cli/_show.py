@@ -55,7 +55,7 @@ class Show:
         self._policy = policy
         self._as_json = as_json
         self._plot = plot
-        self._config = load_config(config).model_copy(update={"seed": seed})
+        self._config = load_config(config).model_copy(update={"seed": seed, "turn_log": None})
         self._bank = ClipBank(self._config.packs)
         self._scenario = scenario(turns, seed)
         self._console = Console(stderr=as_json, highlight=False)
