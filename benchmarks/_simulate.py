@@ -17,7 +17,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stopgap.engine.mixer import HandoffFrames
-from stopgap.engine.planning import NEEDLESS_S, Ladder, NoFillers, Planner, Policy, Restraint, Sound, playable_clips
+from stopgap.engine.planning import (
+    NEEDLESS_S,
+    Ladder,
+    NoFillers,
+    Planner,
+    Policy,
+    Restraint,
+    Sheet,
+    Situation,
+    Sound,
+    playable_clips,
+)
 from stopgap.engine.prediction import Context, LatencyPredictor
 from stopgap.engine.turns import ANNOUNCING, Conversation, TurnState
 from stopgap.fillers import Clip, ClipBank, Config, Costs, Kind, Selector
@@ -97,7 +108,7 @@ class Simulation:
         self.policy = policy if policy is not None else _policy(config, predictor, self.restraint)
         self._clips = bank.clips(RATE)
         self._rules = {kind: HandoffFrames.at_rate(config.handoff.of(kind), RATE) for kind in Kind}
-        self._playable: dict[Context, dict[bool, tuple[Clip, ...]]] = {}
+        self._playable: dict[tuple[str | None, str | None], dict[bool, tuple[Clip, ...]]] = {}
         self._conversations: dict[str, tuple[Conversation, Selector]] = {}
         self._turns = 0
 
@@ -106,14 +117,22 @@ class Simulation:
         for turn in turns:
             yield self._simulate(turn)
 
+    def unanswered(self, turn: TraceTurn, until_s: float) -> tuple[SimulatedSound, ...]:
+        """Return what would be heard up to *until_s* if the reply of *turn* kept not arriving: its whole cue sheet.
+
+        It is taken as its conversation's first turn, at the restraint's present prices.
+        """
+        paper, _ = self._wait(turn, Conversation(), self._selector(turn))
+        paper.move(until_s)
+        return _sounds(paper)
+
     def rule(self, kind: Kind) -> HandoffFrames:
         """Return how fillers of *kind* yield to the reply."""
         return self._rules[kind]
 
     def playable(self, context: Context, tool_runs: bool) -> tuple[Clip, ...]:
         """Return what may be played in *context*; asked again, the same tuple (plans are kept by it)."""
-        plain = Context(context.agent, context.tool)
-        found = self._playable.setdefault(plain, {})
+        found = self._playable.setdefault((context.agent, context.tool), {})
         if tool_runs not in found:
             config = self.config
             override = config.override(context.agent, context.tool)
@@ -127,10 +146,24 @@ class Simulation:
 
     def _simulate(self, turn: TraceTurn) -> SimulatedTurn:
         if turn.conversation_id not in self._conversations:
-            seed = zlib.crc32(turn.conversation_id.encode()) ^ (self.config.seed or 0)
-            selector = Selector(self.config.selection.order, random.Random(seed))
-            self._conversations[turn.conversation_id] = Conversation(), selector
-        conversation, selector = self._conversations[turn.conversation_id]
+            self._conversations[turn.conversation_id] = Conversation(), self._selector(turn)
+        paper, quantiles = self._wait(turn, *self._conversations[turn.conversation_id])
+        end = turn.end_ms / 1000.0
+        paper.move(end)
+        if turn.reply_ready_ms is None:
+            paper.flush()
+            return SimulatedTurn(turn, _sounds(paper), None, quantiles)
+        held_back_s = paper.hand_over()
+        sounds = _sounds(paper)
+        if isinstance(self.policy, Planner):
+            first = sounds[0].sound.start_s if sounds else None
+            self.restraint.observe(held_back_s, needless=first is not None and first > end - NEEDLESS_S)
+        return SimulatedTurn(turn, sounds, turn.reply_ready_ms + 1000.0 * held_back_s, quantiles)
+
+    def _wait(
+        self, turn: TraceTurn, conversation: Conversation, selector: Selector
+    ) -> tuple[TurnOnPaper, tuple[float, ...]]:
+        """Return *turn* up to its last milestone, and what was predicted at its time 0."""
         self._turns += 1
         state = state_of(turn)
         paper = TurnOnPaper(self, state, conversation, selector, started_at=turn.started_at, number=self._turns)
@@ -144,17 +177,34 @@ class Simulation:
                 if news.name in ANNOUNCING:
                     paper.make_way(at)
                 paper.plan(at)
-        end = turn.end_ms / 1000.0
-        paper.move(end)
-        if turn.reply_ready_ms is None:
-            paper.flush()
-            return SimulatedTurn(turn, _sounds(paper), None, quantiles)
-        held_back_s = paper.hand_over()
-        sounds = _sounds(paper)
-        if isinstance(self.policy, Planner):
-            first = sounds[0].sound.start_s if sounds else None
-            self.restraint.observe(held_back_s, needless=first is not None and first > end - NEEDLESS_S)
-        return SimulatedTurn(turn, sounds, turn.reply_ready_ms + 1000.0 * held_back_s, quantiles)
+        return paper, quantiles
+
+    def _selector(self, turn: TraceTurn) -> Selector:
+        seed = zlib.crc32(turn.conversation_id.encode()) ^ (self.config.seed or 0)
+        return Selector(self.config.selection.order, random.Random(seed))
+
+
+class _Kept:
+    """A ladder whose sheets are kept: most turns begin alike."""
+
+    name = Ladder.name
+
+    def __init__(self, ladder: Ladder) -> None:
+        self._ladder = ladder
+        self._sheets: dict[tuple[object, ...], Sheet] = {}
+
+    def plan(self, situation: Situation) -> Sheet:
+        over = situation.override
+        key = (
+            situation.wait_age_s, situation.tool_age_s, situation.horizon_s, situation.first, over.after_s, over.phrases
+        )  # fmt: skip
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            sheet = self._sheets[key] = self._ladder.plan(situation)
+        return sheet
+
+    def ready(self, situation: Situation) -> Sheet:
+        return self.plan(situation)
 
 
 def _policy(config: Config, predictor: LatencyPredictor, restraint: Restraint) -> Policy:
@@ -162,7 +212,7 @@ def _policy(config: Config, predictor: LatencyPredictor, restraint: Restraint) -
         case "none":
             return NoFillers()
         case "ladder":
-            return Ladder(config)
+            return _Kept(Ladder(config))
         case "predictive":
             return Planner(config, predictor, restraint)
 

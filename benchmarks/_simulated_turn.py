@@ -4,6 +4,7 @@ import math
 from collections import deque
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from typing import Protocol
 
 from stopgap.engine.mixer import Ending, HandoffFrames, clip_length, ending, mark_frames, release
@@ -168,8 +169,8 @@ class TurnOnPaper:
         self._again_at = origin + sheet.again_s
         planned = iter(sheet.cues)
         cues = list(islice(cast(planned, situation, self._selector, self._stage.config, age_s=sheet.age_s), AHEAD))
-        armed = sorted(((_frame(origin + cue.start_s), place) for place, cue in enumerate(cues)))
-        self._armed = deque((frame, cues[place]) for frame, place in armed)
+        armed = [(_frame(origin + cue.start_s), cue) for cue in cues]
+        self._armed = deque(sorted(armed, key=itemgetter(0)))
         self._last_frame = _frame(origin + situation.horizon_s)
         rest: tuple[PlannedCue, ...] = tuple(planned)
         last_at = origin + cues[-1].start_s if cues else math.inf
@@ -180,9 +181,7 @@ class TurnOnPaper:
     def _situation(self, at: float, first: bool) -> Situation:
         state, config = self._state, self._stage.config
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
-        spoken = [voice for voice in self.voices if voice.clip.kind.spoken]
-        until = max((v.start / RATE + v.clip.duration_s for v in spoken if v.end > self._position), default=None)
-        last_end = max((v.end / RATE for v in spoken if v.end <= self._position), default=-math.inf)
+        spoken, until, last_end = self._said()
         now = self._started_at + at
         return Situation(
             context=context,
@@ -204,6 +203,14 @@ class TurnOnPaper:
             horizon_s=config.limits.max_wait_s - at,
             first=first,
         )
+
+    def _said(self) -> tuple[list[Voice], float | None, float]:
+        """Return what was said, when what is being said ends (None: nothing is), and when the last of it ended."""
+        if not self.voices:
+            return [], None, -math.inf
+        spoken = [voice for voice in self.voices if voice.clip.kind.spoken]
+        until = max((v.start / RATE + v.clip.duration_s for v in spoken if v.end > self._position), default=None)
+        return spoken, until, max((v.end / RATE for v in spoken if v.end <= self._position), default=-math.inf)
 
     def _silence(self, start: float, end: float) -> float:
         """Return the s from *start* to *end*, a bed's time discounted."""

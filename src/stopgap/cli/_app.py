@@ -20,6 +20,7 @@ from ._doctor import doctor
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
+from ._tuner import tuner
 
 app = typer.Typer(
     name="stopgap",
@@ -33,6 +34,7 @@ app.command()(play)
 app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
+app.command()(tuner)
 app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
