@@ -25,6 +25,12 @@ export class TurnList {
     document.getElementById("previous").addEventListener("click", () => this.turnPage(-1));
     document.getElementById("next").addEventListener("click", () => this.turnPage(1));
     this.root.addEventListener("click", (event) => this.onClick(event));
+    for (const name of ["A", "B"]) {
+      document.getElementById(`play-${name}`).addEventListener("click", () => {
+        this.choose(this.at, name);
+        this.playChosen();
+      });
+    }
     document.addEventListener("keydown", (event) => this.onKey(event));
     new ResizeObserver(() => this.onResize()).observe(this.root);
   }
@@ -110,7 +116,8 @@ export class TurnList {
   }
 
   playChosen() {
-    this.play(this.turns[this.order[this.at]], this.policy);
+    const turn = this.turns[this.order[this.at]];
+    if (turn) this.play(turn, this.policy);
   }
 
   draw() {
@@ -142,16 +149,16 @@ export class TurnList {
 
   picture(place, turn, chosen) {
     const width = Math.max(260, this.width - 24);
-    const [left, lane, gap, top] = [24, 22, 7, 14];
+    const [left, right, lane, gap, top] = [24, 4, 22, 7, turn.news.length ? 15 : 4];
     const ends = ["A", "B"].map((name) => this.found[name].reply[place] ?? turn.end);
     const until = Math.max(...ends, turn.end) + SHOWN;
-    const x = (s) => left + ((s + SHOWN) / (until + SHOWN)) * (width - left);
+    const x = (s) => left + ((s + SHOWN) / (until + SHOWN)) * (width - left - right);
     const height = top + 2 * lane + gap + 16;
     const drawing = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.story(place, turn) });
     const step = [0.5, 1, 2, 5, 10, 20, 60, 300].find((s) => (until / s) * 44 < width) ?? 1200;
     for (let s = 0; s <= until; s += step) {
       drawing.append(shape("line", { x1: x(s), x2: x(s), y1: top, y2: height - 13, class: "axis" }));
-      drawing.append(shape("text", { x: x(s) + 2, y: height - 3, class: "scale" }, `${s} s`));
+      if (x(s) + 26 < width) drawing.append(shape("text", { x: x(s) + 2, y: height - 3, class: "scale" }, `${s} s`));
     }
     ["A", "B"].forEach((name, row) => drawing.append(...this.lane(name, place, top + row * (lane + gap), lane, x, ends[row], chosen)));
     const labels = [];
@@ -159,7 +166,9 @@ export class TurnList {
       drawing.append(shape("line", { x1: x(at), x2: x(at), y1: top - 3, y2: height - 13, class: "news" }));
       const text = NEWS[what] ?? what;
       if (labels.every((other) => Math.abs(other - x(at)) > 62)) {
-        drawing.append(shape("text", { x: x(at) + 2, y: top - 5, class: "newsname" }, fitted(what === "tool_started" && tool ? tool : text, 110)));
+        const words = fitted(what === "tool_started" && tool ? tool : text, 110);
+        const before = x(at) + 5.6 * words.length > width; // no room behind the mark
+        drawing.append(shape("text", { x: x(at) + (before ? -3 : 2), y: top - 5, class: "newsname", "text-anchor": before ? "end" : "start" }, words));
         labels.push(x(at));
       }
     }
