@@ -3,7 +3,7 @@
 import { element } from "./net.js";
 
 const LANE = 17;
-const HEIGHT = 270;
+const HEIGHT = 225;
 
 export class WaitsChart {
   constructor(overview) {

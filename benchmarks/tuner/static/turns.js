@@ -192,7 +192,7 @@ export class TurnList {
       parts.push(part);
       if (cut && spoken) parts.push(shape("line", { x1: x(to), x2: x(to), y1: y, y2: y + height, class: "cut" }));
       const words = spoken && found.texts[text] ? fitted(found.texts[text], x(to) - x(from) - 6) : "";
-      if (words) parts.push(shape("text", { x: x(from) + 4, y: y + height / 2 + 4, class: "said" }, words));
+      if (words) parts.push(shape("text", { x: x(from) + 4, y: y + height / 2 + 4, class: `said on-${called}` }, words));
     }
     if (found.reply[place] !== null) parts.push(bar(x(end), x(end + SHOWN), y, height, "k-reply"));
     const frame = shape("rect", { x: x(-SHOWN) - 2, y: y - 2, width: x(end + SHOWN) - x(-SHOWN) + 4, height: height + 4, rx: 4, class: "chosen" });
