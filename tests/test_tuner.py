@@ -10,9 +10,11 @@ import tomllib
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from stopgap.benchmarks import TraceTurn, read_trace
@@ -21,8 +23,6 @@ from stopgap.cli import main
 from stopgap.cli._toml import as_toml
 from stopgap.cli._tuner import SavedFile
 from stopgap.fillers import Config, ConfigError, Kind, UsageError, load_config
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = Path("/usr/bin/chromium")
 BROWSER_REQUIRED = bool(os.environ.get("STOPGAP_REQUIRE_BROWSER"))
@@ -235,6 +235,32 @@ def test_requests_are_bounded(body: bytes, status: int, tuner: Tuner) -> None:
     assert tuner.ask("POST", "/api/simulate", body, Content_Type="application/json").status == status
 
 
+def test_requests_that_were_given_up_are_dropped(tuner: Tuner) -> None:
+    """Nothing is computed for a page that asks for something newer already."""
+    bench = Workbench("a trace", tuner.turns, Tuned({}))
+    computed: list[object] = []
+    bench.simulate = computed.append  # type: ignore[method-assign, assignment]
+    received: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"settings": {}}', "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/simulate", "query_string": b"", "server": ("127.0.0.1", 80),
+        "headers": [(b"host", b"127.0.0.1:80"), (b"content-type", b"application/json")],
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return received.pop(0) if len(received) > 1 else received[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    anyio.run(tuner_app(bench, SavedFile(tuner.file)), scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert not computed
+
+
 @pytest.mark.parametrize("path", ["/", "/static/app.js", "/static/vendor/uplot/LICENSE", "/api/overview", "/nothing"])
 def test_every_answer_is_guarded(path: str, tuner: Tuner) -> None:
     """Browsers are told to load nothing from elsewhere, and not to guess types."""
@@ -324,11 +350,14 @@ def test_a_wrong_configuration_is_refused_at_the_start(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    if not CHROMIUM.exists():
+    missing = "playwright" if find_spec("playwright") is None else "" if CHROMIUM.exists() else str(CHROMIUM)
+    if missing:
         if BROWSER_REQUIRED:
-            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {CHROMIUM}")
-        pytest.skip(f"there is no {CHROMIUM}")
-    with playwright.sync_playwright() as running:
+            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {missing}")
+        pytest.skip(f"there is no {missing}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
         found = running.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
         yield found
         found.close()
@@ -382,8 +411,11 @@ def test_a_policy_is_tuned_heard_and_saved_by_keyboard(browser: Any, tuner: Tune
     assert sound.value.status == 200
     assert sound.value.headers["content-type"] == "audio/wav"
     assert json.loads(sound.value.request.post_data)["turn"] == chosen
-    page.wait_for_function("document.getElementById('audio').duration > 2")
+    page.wait_for_function("() => document.getElementById('audio').duration > 2")
     assert f"{chosen} under A" in page.inner_text("#playing")
+    page.wait_for_selector(f'[data-turn="{chosen}"] .playhead', state="attached")
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.getElementById('audio').paused && !document.querySelector('.playhead')")
     tuner.file.unlink(missing_ok=True)
     page.focus("#policy-B [data-do=save]")
     page.keyboard.press("Enter")

@@ -26,6 +26,9 @@ const list = new TurnList(overview, play);
 const audio = document.getElementById("audio");
 const playing = document.getElementById("playing");
 const contexts = document.getElementById("context");
+let heard = null; // the turn in the player
+audio.addEventListener("play", follow);
+audio.addEventListener("pause", follow);
 
 function start() {
   const { trace, turns, left_out: leftOut } = overview;
@@ -98,18 +101,28 @@ async function showSheet(name) {
 }
 
 async function play(turn, name) {
+  const sounding = heard && !audio.paused && heard.id === turn.id && heard.name === name;
+  if (sounding) return audio.pause();
   playing.textContent = `Rendering ${turn.id} under ${name} …`;
   try {
     const sound = await post("/api/sound", { settings: policies[name].settings, turn: turn.id }, "sound");
     if (sound === null) return;
     if (audio.src) URL.revokeObjectURL(audio.src);
     audio.src = URL.createObjectURL(sound.blob);
+    heard = { id: turn.id, name, zero: sound.zero };
     playing.textContent = `${turn.id} under ${name}: user and reply are placeholders; the user ends at ${sound.zero.toFixed(1)} s.`;
     await audio.play();
   } catch (error) {
     // a newer sound took the place of this one, or the browser waits for a click on its own button
     if (!["AbortError", "NotAllowedError"].includes(error.name)) playing.textContent = error.message;
   }
+}
+
+/** Move the mark in the turn's picture along with its sound. */
+function follow() {
+  const sounds = !audio.paused && !audio.ended;
+  list.point(heard.id, sounds ? audio.currentTime - heard.zero : null);
+  if (sounds) requestAnimationFrame(follow);
 }
 
 async function save(name) {

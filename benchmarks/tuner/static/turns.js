@@ -120,6 +120,16 @@ export class TurnList {
     if (turn) this.play(turn, this.policy);
   }
 
+  /** Show how far a turn's sound has come, in s from its time 0; null: it does not sound. */
+  point(id, at) {
+    this.root.querySelector(".playhead")?.remove();
+    const drawing = at === null ? null : this.root.querySelector(`[data-turn="${CSS.escape(id)}"] svg`);
+    if (!drawing) return;
+    const { zero, scale, bottom } = drawing.dataset;
+    const where = +zero + at * +scale;
+    if (where >= 24) drawing.append(shape("line", { x1: where, x2: where, y1: 0, y2: bottom, class: "playhead" }));
+  }
+
   draw() {
     this.width = this.root.clientWidth;
     const page = Math.floor(this.at / PAGE);
@@ -155,6 +165,7 @@ export class TurnList {
     const x = (s) => left + ((s + SHOWN) / (until + SHOWN)) * (width - left - right);
     const height = top + 2 * lane + gap + 16;
     const drawing = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.story(place, turn) });
+    Object.assign(drawing.dataset, { zero: x(0), scale: x(1) - x(0), bottom: height - 13 });
     const step = [0.5, 1, 2, 5, 10, 20, 60, 300].find((s) => (until / s) * 44 < width) ?? 1200;
     for (let s = 0; s <= until; s += step) {
       drawing.append(shape("line", { x1: x(s), x2: x(s), y1: top, y2: height - 13, class: "axis" }));
