@@ -294,6 +294,7 @@ def test_long_traces_are_cut(tuner: Tuner) -> None:
     "text",
     [
         'mode = "ladder"\n[handoff.ambience]\nfade_ms = 40\n[handoff.phrase]\nmin_play_ms = 200\n',
+        "[kinds.tone]\nenabled = false\ngain_db = -6.0\n",
         "[kinds.tone]\nenabled = true\n[kinds.phrase]\ngain_db = -3.0\n",
         '[tools.look]\nafter_s = 2.0\nphrases = ["One moment."]\n[agents.a]\nsilent = true\n[tools.b]\nkinds = []\n',
         'seed = 4\n[limits]\nper_minute = "unlimited"\n[[ladder]]\nafter_ms = 900\nkind = "phrase"\nrepeat_ms = 2000\n',
@@ -499,6 +500,6 @@ def test_turns_are_filtered_and_sorted(browser: Any, tuner: Tuner) -> None:
     cards = page.query_selector_all("#list .turn")
     assert cards
     assert all(tool in card.inner_text() for card in cards)
-    differences = [float(c.query_selector(".costs span").inner_text().replace("−", "-")) for c in cards]
+    differences = [float(c.query_selector(".costs span").inner_text().replace("−", "-").lstrip("±")) for c in cards]
     assert differences == sorted(differences, reverse=True)
     page.close()

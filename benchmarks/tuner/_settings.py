@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stopgap.fillers import Config, Kind, KindSettings, UsageError, load_config, overlaid, read_toml
+from stopgap.fillers import Config, Kind, UsageError, load_config, overlaid, read_toml
 
 from .._replay import benchmark_base
 
@@ -99,8 +99,8 @@ def _beyond_defaults(config: Config) -> dict[str, Any]:
     }
     for name in ("agents", "tools"):
         found[name] = config.model_dump(mode="json", exclude_unset=True).get(name)
-    if config.kind(Kind.TONE) == KindSettings():  # naming it is what enables it
-        found["kinds"][Kind.TONE.value] = {"enabled": True}
+    if Kind.TONE.value in found["kinds"]:  # to name tones is to enable them
+        found["kinds"][Kind.TONE.value]["enabled"] = config.kind(Kind.TONE).enabled
     # the file may be written elsewhere than the one that named the folder
     found["packs"] = None if config.packs == usual.packs else [_anywhere(pack) for pack in config.packs]
     return {key: value for key, value in found.items() if value not in (None, {})}

@@ -147,7 +147,7 @@ export class TurnList {
     const turn = this.turns[place];
     const [a, b] = [this.found.A.cost[place], this.found.B.cost[place]];
     const difference = b - a;
-    const verdict = element("span", { class: difference < -0.005 ? "good" : difference > 0.005 ? "bad" : "" }, `${difference > 0 ? "+" : "−"}${Math.abs(difference).toFixed(2)}`);
+    const verdict = element("span", { class: difference < -0.005 ? "good" : difference > 0.005 ? "bad" : "" }, signed(difference));
     const about = [turn.agent, turn.tool, turn.ready === null ? `cancelled after ${turn.end.toFixed(2)} s` : `reply after ${turn.end.toFixed(2)} s`].filter(Boolean).join(" · ");
     return element(
       "div",
@@ -219,6 +219,11 @@ export class TurnList {
     });
     return `${turn.ready === null ? "Cancelled" : "Reply"} after ${turn.end.toFixed(1)} s. ${told.join(". ")}.`;
   }
+}
+
+function signed(value) {
+  const text = Math.abs(value).toFixed(2);
+  return text === "0.00" ? "±0.00" : `${value > 0 ? "+" : "−"}${text}`;
 }
 
 function bar(from, to, y, height, kind) {
