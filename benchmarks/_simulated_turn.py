@@ -108,7 +108,7 @@ class TurnOnPaper:
     def make_way(self, at: float) -> None:
         """The reply is announced at *at*: what is said ends at its next mark if the reply likely comes before its end.
 
-        As in the mixer, what has not started is dropped then.
+        The sheet is planned anew after it in any case.
         """
         until = max((v.start / RATE + v.clip.duration_s for v in self._sounding() if v.clip.kind.spoken), default=None)
         if until is None:
