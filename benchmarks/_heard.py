@@ -1,7 +1,7 @@
 """What each turn of a replay was to its user, as arrays with one value a turn."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,6 +10,7 @@ from stopgap.engine.planning import NEEDLESS_S, Sound, silent_gaps, turn_cost
 from stopgap.fillers import Costs, Kind
 
 from ._replay import ReplayedTurn
+from ._trace import TraceTurn
 
 LEVELS = (0.5, 0.8, 0.95)
 PARTS = ("silence", "reply_delay", "spoken", "cuts", "beds")
@@ -68,10 +69,28 @@ class Heard:
         return ((self.gap if beds_are_sound else self.gap_beds_silent) > limit_s).astype(float)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a traced turn, wherever that was found out."""
+
+    turn: TraceTurn
+    sounds: Sequence[Sound]
+    """In order of start."""
+    reply_start_ms: float | None
+    """ms from the end of the user's speech; None: cancelled before."""
+    quantiles: tuple[float, ...]
+    """s. Predicted at time 0, at `LEVELS`."""
+
+
 def heard(replayed: Sequence[ReplayedTurn], costs: Costs) -> Heard:
     """Return what *replayed*, as given by `replay`, was to its users, judged by *costs*."""
+    return heard_of((_outcome(item) for item in replayed), costs)
+
+
+def heard_of(outcomes: Iterable[Outcome], costs: Costs) -> Heard:
+    """Return what turns, given in the trace's order, were to their users, judged by *costs*."""
     memory: dict[str, deque[float]] = {}
-    rows = [_row(item, costs, memory.setdefault(item.turn.conversation_id, deque())) for item in replayed]
+    rows = [_row(item, costs, memory.setdefault(item.turn.conversation_id, deque())) for item in outcomes]
     table = np.array(rows, dtype=float).reshape(len(rows), len(PARTS) + len(COLUMNS) + len(LEVELS))
     columns = {name: table[:, len(PARTS) + place] for place, name in enumerate(COLUMNS)}
     return Heard(parts=table[:, : len(PARTS)], quantiles=table[:, -len(LEVELS) :], **columns)
@@ -97,13 +116,19 @@ def sounds_of(item: ReplayedTurn) -> list[Sound]:
     return sorted(sounds, key=lambda sound: sound.start_s)
 
 
-def _row(item: ReplayedTurn, costs: Costs, past: "deque[float]") -> tuple[float, ...]:
-    sounds = sounds_of(item)
+def _outcome(item: ReplayedTurn) -> Outcome:
+    predicted = item.record.prediction
+    quantiles = (predicted.q50_s, predicted.q80_s, predicted.q95_s)
+    return Outcome(item.turn, sounds_of(item), item.reply_start_ms, quantiles)
+
+
+def _row(item: Outcome, costs: Costs, past: "deque[float]") -> tuple[float, ...]:
+    sounds = item.sounds
     end_s = (item.reply_start_ms if item.reply_start_ms is not None else item.turn.end_ms) / 1000.0
     ready_s = None if item.turn.reply_ready_ms is None else item.turn.reply_ready_ms / 1000.0
     recent = _recent(past, item.turn.started_at, sounds)
     cost = turn_cost(costs, sounds, end_s=end_s, reply_ready_s=ready_s, recent=recent)
-    predicted, gaps = item.record.prediction, silent_gaps(sounds, end_s=end_s)
+    gaps = silent_gaps(sounds, end_s=end_s)
     return (
         *(getattr(cost, part) for part in PARTS),
         min([s.start_s for s in sounds], default=end_s),
@@ -116,7 +141,7 @@ def _row(item: ReplayedTurn, costs: Costs, past: "deque[float]") -> tuple[float,
         sum(s.cut and s.kind in (Kind.PHRASE, Kind.PROGRESS) for s in sounds),
         item.turn.end_ms / 1000.0,
         np.nan if ready_s is None else ready_s,
-        predicted.q50_s, predicted.q80_s, predicted.q95_s,
+        *item.quantiles,
     )  # fmt: skip
 
 

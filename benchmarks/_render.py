@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from stopgap.engine import FillerManager, MemoryOutput, VirtualClock
+from stopgap.engine.planning import Policy
 from stopgap.engine.prediction import LatencyPredictor
 from stopgap.fillers import ClipBank, Config, Samples
 
@@ -34,7 +35,12 @@ class RenderedTurn:
 
 
 def render_turn(
-    turn: TraceTurn, config: Config, *, bank: ClipBank, predictor: LatencyPredictor | None = None
+    turn: TraceTurn,
+    config: Config,
+    *,
+    bank: ClipBank,
+    predictor: LatencyPredictor | None = None,
+    policy: Policy | None = None,
 ) -> RenderedTurn:
     """Play *turn* through the real engine and return its sound: the user's speech, fillers, the reply.
 
@@ -43,14 +49,16 @@ def render_turn(
         config: Its mode is the policy.
         bank: The clips of its packs.
         predictor: What is known of waits; None: nothing. It learns nothing from this turn.
+        policy: Decides instead of the mode.
     """
     clock, output = VirtualClock(), MemoryOutput(RATE)
     config = config.model_copy(update={"turn_log": None})  # no traffic
+    make = None if policy is None else (lambda config, predictor: policy)
     known = LatencyPredictor(config)
     if predictor is not None:
         known.merge(predictor.snapshot())
     with (
-        FillerManager(config, clock=clock, bank=bank, predictor=known) as manager,
+        FillerManager(config, clock=clock, bank=bank, predictor=known, make_policy=make) as manager,
         manager.session(output, id=turn.conversation_id) as session,
     ):
         played = session.begin(agent=turn.agent, id=turn.turn_id, prompt_tokens=turn.prompt_tokens)

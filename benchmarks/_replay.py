@@ -80,11 +80,15 @@ def benchmark_config(policy: str | None = None, over: Mapping[str, Any] | str | 
         UsageError: for an unknown policy.
         ConfigError: for what cannot be used in *over*.
     """
-    base = read_toml(Path(str(files("stopgap.benchmarks"))) / "benchmark.toml")
     if policy is not None and policy not in POLICIES:
         raise UsageError(f"policy {policy!r} is unknown; choose {', '.join(POLICIES)}")
-    config = load_config(over, base=base)
+    config = load_config(over, base=benchmark_base())
     return config if policy is None else config.model_copy(update={"mode": policy})
+
+
+def benchmark_base() -> dict[str, Any]:
+    """Return what ``benchmark.toml`` says."""
+    return read_toml(Path(str(files("stopgap.benchmarks"))) / "benchmark.toml")
 
 
 @runtime_checkable

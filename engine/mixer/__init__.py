@@ -3,7 +3,7 @@
 from ._commands import Arm, Command, Stop, Tell, Write
 from ._contract import Mixer, new_mixer
 from ._core import native_available
-from ._handoff import Ending, HandoffFrames, clip_length, ending, mark_frames
+from ._handoff import Ending, HandoffFrames, clip_length, ending, mark_frames, release
 from ._native_batch import NativeBatch
 from ._native_mixer import NativeMixer
 from ._port import NativePort, PortStatistics
@@ -39,4 +39,5 @@ __all__ = [
     "mark_frames",
     "native_available",
     "new_mixer",
+    "release",
 ]

@@ -22,6 +22,7 @@ from ._play import play
 from ._replay import replay
 from ._trace import trace_app
 from ._tune import tune_app
+from ._tuner import tuner
 
 app = typer.Typer(
     name="stopgap",
@@ -35,6 +36,7 @@ app.command()(play)
 app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
+app.command()(tuner)
 app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
