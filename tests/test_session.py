@@ -402,6 +402,18 @@ def test_a_sheet_is_not_armed_again_over_what_has_started(bank: ClipBank) -> Non
     assert [s.start_s for s in sounds] == pytest.approx([0.7, 2.0], abs=1e-3)
 
 
+@pytest.mark.parametrize("at_s", [0.7, 2.0])
+def test_news_at_a_steps_own_time_plays_it_once(
+    session: Session, manager: FillerManager, clock: VirtualClock, at_s: float
+) -> None:
+    """A milestone at exactly the time of a ladder's step neither repeats nor loses it."""
+    turn = session.begin()
+    clock.advance(at_s)
+    turn.milestone("tool_started", tool="lookup")
+    clock.advance(6.0)
+    assert [s.kind for s in turn.record.sounds] == [Kind.HESITATION, Kind.PHRASE]
+
+
 def test_announced_reply_ends_a_phrase_at_a_mark(clock: VirtualClock, bank: ClipBank) -> None:
     """When the reply is announced and likely soon, a phrase ends at its next cut mark, uncut."""
     config = stopgap.load_config({**LADDER, "ladder": [{"after_ms": 100, "kind": "phrase", "phrases": ["check-that"]}]})
