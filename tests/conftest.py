@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from ctypes.util import find_library
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from stopgap.cli import main
 from stopgap.engine.mixer import ArmedCue, HandoffFrames
 from stopgap.fillers import Clip, ClipBank, Config, CutMark, Kind, Samples
 
@@ -38,6 +39,31 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("STOPGAP_")]:
         if not name.startswith("STOPGAP_REQUIRE_"):
             monkeypatch.delenv(name)
+
+
+class Ended(NamedTuple):
+    """A run of the command line that is over."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """A runner of the command line, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_it(*arguments: object) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        code = end.value.code
+        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+    return run_it
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,36 +15,12 @@ import numpy as np
 import pytest
 import soundfile
 from stopgap.benchmarks import benchmark_config, best_ladder, read_trace
-from stopgap.cli import main
 from stopgap.fillers import ClipBank, Config, UsageError, load_config
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms\n"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A run that is over."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """A runner of the command line, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_it(*arguments: object) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        code = end.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return run_it
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -71,13 +46,13 @@ def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stopgap.engine.outputs._device.load_sounddevice", refuse)
 
 
-def one_line(ended: Ended) -> str:
+def one_line(ended: Any) -> str:
     """Return the one line on stderr of a run that refused its input; nothing else was said."""
     assert ended.code == 2
     assert ended.out == ""
     assert ended.err.startswith("stopgap: ")
     assert ended.err.count("\n") == 1
-    return ended.err
+    return str(ended.err)
 
 
 # The program ------------------------------------------------------------------------------------------------------
@@ -96,7 +71,7 @@ def test_version(run: Run) -> None:
     """``--version`` prints the version and nothing else."""
     import stopgap
 
-    assert run("--version") == Ended(0, f"stopgap {stopgap.__version__}\n", "")
+    assert run("--version") == (0, f"stopgap {stopgap.__version__}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [["frobnicate"], ["play"], ["replay", "x", "--wrong"], ["config", "chekc"]])
@@ -147,7 +122,7 @@ def test_what_ends_a_command(
         raise error
 
     monkeypatch.setattr("stopgap.fillers.load_config", fail)
-    assert run("config", "show") == Ended(code, "", said)
+    assert run("config", "show") == (code, "", said)
 
 
 # play -------------------------------------------------------------------------------------------------------------
@@ -360,8 +335,8 @@ def test_a_pack_that_is_not_there(run: Run) -> None:
 
 def test_config_init_writes_what_config_check_accepts(run: Run) -> None:
     """The example can be used as it is."""
-    assert run("config", "init") == Ended(0, "wrote stopgap.toml\n", "")
-    assert run("config", "check", "stopgap.toml") == Ended(0, "stopgap.toml is fine\n", "")
+    assert run("config", "init") == (0, "wrote stopgap.toml\n", "")
+    assert run("config", "check", "stopgap.toml") == (0, "stopgap.toml is fine\n", "")
     assert [path.name for path in Path().iterdir()] == ["stopgap.toml"]
 
 
@@ -431,7 +406,7 @@ def test_config_check_doubts_a_log_in_no_folder(run: Run) -> None:
     assert ended.code == 0
     assert "warning: turn_log = 'logs/turns.csv': there is no such folder: no turn will be logged" in ended.out
     Path("logs").mkdir()
-    assert run("config", "check", "c.toml") == Ended(0, "c.toml is fine\n", "")
+    assert run("config", "check", "c.toml") == (0, "c.toml is fine\n", "")
 
 
 def test_config_check_doubts_a_language_without_clips(run: Run) -> None:

@@ -5,7 +5,8 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stopgap.benchmarks import TraceTurn, WaitStats, check_trace, convert_trace, read_trace, replay, trace_stats
 from stopgap.benchmarks._tracestats import quantile_s, survival
-from stopgap.cli import main
 from stopgap.engine import FillerManager, SilentOutput, VirtualClock
 from stopgap.fillers import ClipBank, Config, TraceError, UsageError
 
@@ -26,30 +26,13 @@ HEADER = (
 FORMATS = (".csv", ".jsonl", ".parquet", ".sqlite")
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A run that is over."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(run: Run) -> Run:
     """A runner of ``stopgap trace``, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_it(*arguments: object) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            main(["trace", *map(str, arguments)])
-        code = end.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return run_it
+    return partial(run, "trace")
 
 
 def written(path: Path, rows: list[dict[str, Any]], *, columns: tuple[str, ...] = HEADER, rest: str = "") -> Path:

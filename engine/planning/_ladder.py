@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from ...fillers import Config, Kind, LadderStep
 from ._situation import PlannedCue, Sheet, Situation
 
-
 START_S = 0.001
 """s from now in which what sounds and what is due are taken for the same."""
 
