@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ...fillers import Clip, Config, Kind
+from ...fillers import Clip, Config, Handoff, Kind
 from ..mixer import HandoffFrames, clip_length, ending, mark_frames
 from ._costs import Floats
 
@@ -14,6 +15,9 @@ GRID_S = 0.05
 """s. Step of the planner's time."""
 LENGTH_RATIO = 1.35
 """Clips of one kind whose lengths differ by less fall into one class."""
+MOST_KNOWN = 64
+"""Handoffs by which it is kept how a clip yields: tuning tries many."""
+_yielding: WeakKeyDictionary[Clip, dict[tuple[int, Handoff], tuple[Floats, Floats]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +51,30 @@ def _class(kind: Kind, clips: list[Clip], config: Config) -> ClipClass:
     steps = max(1, round(mean / GRID_S))
     costs = np.zeros(steps)
     for clip in clips:
-        costs += np.array(_handoff_costs(clip, steps, config))
+        costs += _handoff_costs(clip, steps, config)
     return ClipClass(kind, mean, max(abs(duration - mean) for duration in durations), steps, costs / len(clips))
 
 
-def _handoff_costs(clip: Clip, steps: int, config: Config) -> list[float]:
+def _handoff_costs(clip: Clip, steps: int, config: Config) -> Floats:
     """Return what it costs when the reply arrives in the middle of each of *clip*'s grid steps."""
-    rule = HandoffFrames.at_rate(config.handoff.of(clip.kind), clip.rate)
-    cut_cost = config.costs.phrase_cut if clip.kind in (Kind.PHRASE, Kind.PROGRESS) else 0.0
-    costs = []
+    handoff, costs = config.handoff.of(clip.kind), config.costs
+    known = _yielding.setdefault(clip, {})
+    if (steps, handoff) not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[steps, handoff] = _yields(clip, steps, handoff)
+    delays, cuts = known[steps, handoff]
+    cut_cost = costs.phrase_cut if clip.kind in (Kind.PHRASE, Kind.PROGRESS) else 0.0
+    return costs.reply_delay * delays + cut_cost * cuts
+
+
+def _yields(clip: Clip, steps: int, handoff: Handoff) -> tuple[Floats, Floats]:
+    """Return by how many s *clip* holds back a reply that comes in the middle of each step, and whether it is cut."""
+    rule = HandoffFrames.at_rate(handoff, clip.rate)
+    delays, cuts = np.zeros(steps), np.zeros(steps)
     for step in range(steps):
         played = min(round((step + 0.5) * GRID_S * clip.rate), clip.frames)
         how = ending(played, clip_length(clip), mark_frames(clip), rule)
-        delay_s = max(0, how.end + rule.gap - played) / clip.rate
-        costs.append(config.costs.reply_delay * delay_s + cut_cost * how.cut)
-    return costs
+        delays[step] = max(0, how.end + rule.gap - played) / clip.rate
+        cuts[step] = how.cut
+    return delays, cuts

@@ -118,7 +118,7 @@ class Induction:
         self._classes = classes
         self._most = most
         self._excess = excess
-        self._may_bed = bed
+        self._may_bed = bed and config.costs.ambience_credit > 0.0  # else a bed costs and buys nothing
         self._progress_said = progress_said
         self._first, self._last = first_start, last_start
         gap_s = min(config.limits.min_gap_ms / 1000.0, LONGEST_S)
