@@ -54,7 +54,7 @@ class Leaning:
             key: The context.
             low: Probability, 0 to 1.
             high: Probability, *low* to 1.
-            keep: Factor by which what was counted before has aged.
+            keep: Factor by which what was counted and found before has aged.
         """
         counts = self._counts.get(key)
         if counts is None:
@@ -63,7 +63,8 @@ class Leaning:
             counts = self._counts[key] = np.zeros(BINS)
         first, shares = spread(low, high, BINS)
         there = slice(first, first + len(shares))
-        self._evidence += np.log((shares @ counts[there] + WEIGHTS / BINS) / (counts.sum() + WEIGHTS))
+        said = np.log((shares @ counts[there] + WEIGHTS / BINS) / (counts.sum() + WEIGHTS))
+        self._evidence = keep * self._evidence + said
         counts *= keep
         counts[there] += shares
         self._weight = None
