@@ -202,6 +202,7 @@ class TurnOnPaper:
             progress_said=sum(v.clip.kind is Kind.PROGRESS for v in spoken),
             horizon_s=config.limits.max_wait_s - at,
             first=first,
+            started_s=max((v.start / RATE for v in self.voices), default=-math.inf) - at,
         )
 
     def _said(self) -> tuple[list[Voice], float | None, float]:

@@ -15,6 +15,8 @@ AT_ONCE = 1
 """Cues that the caller arms; the service thread arms the whole sheet a moment later."""
 AHEAD = 2
 """Cues that are armed ahead where work is done inline: most turns hear no more."""
+RETRY_S = 0.25
+"""s after which planning is tried again where no plan could be had."""
 SOUNDING_S = 0.025
 """s after the last armed cue's start at which the rest is armed: then it sounds, and is not replaced."""
 LIKELY = 0.5
@@ -103,17 +105,24 @@ class Prompter:
         elif more:
             work.submit(lambda: self._arm_whole(number, ready, situation, origin, starts))
 
+    def wait_began(self) -> None:
+        """A further wait has begun: what was held in those before does not count in it."""
+        self._held_s = 0.0
+
     def resumed(self, now: float, held_s: float) -> None:
         """The user spoke for *held_s* until *now*: that was no silence, and the cue sheet's clock stood still."""
-        self._held_s += held_s
+        if self._state.open:
+            self._held_s += held_s
         self._resumed_at = now
         self.plan()
 
     def _plan_again(self, number: int, armed: Sheet | None, situation: Situation, origin: float, starts: int) -> None:
         """Off the caller's path: plan anew, and arm that; where it is not to be had the whole of what is *armed*."""
-        if self._plans != number:
-            return
-        self.policy.plan(situation)
+        with self._line.lock:
+            if not self._goes_on(number):
+                return
+            as_it_is = self._situation(max(self._line.sync(), self._state.wait.began_at), False)
+        self.policy.plan(as_it_is)
         with self._line.lock:
             now = self._line.sync()
             if not self._goes_on(number):
@@ -123,8 +132,10 @@ class Prompter:
             ready = self.policy.ready(later)
             if ready is not None:
                 self._arm(ready, later, from_now)
-            elif armed is not None:
+                return
+            if armed is not None:
                 self._arm_whole(number, armed, situation, origin, starts)
+            self.again_at = from_now + RETRY_S  # the plan is for what has passed meanwhile: ask again
 
     def _arm_whole(self, number: int, sheet: Sheet, situation: Situation, origin: float, starts: int) -> None:
         """Arm all of *sheet* instead of its first cues, unless one of these has started since."""
@@ -204,4 +215,5 @@ class Prompter:
             progress_said=heard.progress,
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
+            started_s=heard.latest_start - origin,
         )

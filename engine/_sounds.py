@@ -41,6 +41,8 @@ class Standing:
     """When the spoken filler that sounds now will end by itself; None: none sounds."""
     last_end: float = -math.inf
     """When the last spoken filler ended; minus infinity without one."""
+    latest_start: float = -math.inf
+    """When the filler that started last was, or will be, heard first; minus infinity without one."""
 
 
 _NOTHING = Standing()
@@ -85,9 +87,9 @@ class TurnSounds:
         if not self._played:
             return _NOTHING
         spoken, lines, bed = 0, {Kind.PHRASE: 0, Kind.PROGRESS: 0}, False
-        until, last_end = -math.inf, -math.inf
+        until, last_end, latest_start = -math.inf, -math.inf, -math.inf
         for played in self._played.values():
-            clip = played.clip
+            clip, latest_start = played.clip, max(latest_start, played.start_at)
             if not clip.kind.spoken:
                 bed = bed or (played.end_at is None and clip.loops)
                 continue
@@ -99,7 +101,7 @@ class TurnSounds:
             else:
                 last_end = max(last_end, played.end_at)
         until_end = until if until > -math.inf else None
-        return Standing(spoken, lines[Kind.PHRASE], lines[Kind.PROGRESS], bed, until_end, last_end)
+        return Standing(spoken, lines[Kind.PHRASE], lines[Kind.PROGRESS], bed, until_end, last_end, latest_start)
 
     def silence(self, start: float, end: float, ambience_credit: float) -> float:
         """Return the s from *start* to *end*, a bed's time discounted."""

@@ -127,6 +127,7 @@ class Turn:
                 return
             self._end_reply()
             self._state.wait_again(self._line.reply_ends_at(now))
+            self._prompter.wait_began()
             self.plan(first=True)
 
     # The reply --------------------------------------------------------------------------------------------------
@@ -249,7 +250,8 @@ class Turn:
         """A further wait begins when the preamble has been heard out: now that is known, plan from there."""
         if self._state.open and self._line.held_since is None:
             if len(self._state.waits) > 1:
-                self._state.wait.began_at = at
+                self._state.wait_began(at)
+                self._prompter.wait_began()
             self.plan()
 
     def line_closed(self, now: float) -> None:

@@ -404,6 +404,32 @@ def test_a_bucket_that_takes_all_says_nothing() -> None:
     assert leaning.weight == pytest.approx(before, rel=0.2)
 
 
+def test_what_is_known_in_general_outlives_any_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where names are too many, those go that were learned longest ago; the general table, and a busy agent's, stay."""
+    monkeypatch.setattr("stopgap.engine.prediction._backoff.MOST_TABLES", 50)
+    monkeypatch.setattr("stopgap.engine.prediction._predictor.MOST_TABLES", 50)
+    predictor = LatencyPredictor(COLD)
+    for number in range(200):
+        for agent in ("busy", f"agent {number}"):
+            predictor.predict("speech_ended", Context(f"only asked {number}"))
+            predictor.learn([Lesson("speech_ended", Context(agent), 1.0, True)])
+    assert predictor.waits_seen("speech_ended", Context("busy")) == (200, 400)
+    assert predictor.waits_seen("speech_ended", Context("agent 3")) == (0, 400)
+    assert len(predictor._tables) <= 50
+    assert len(predictor._cache) <= 50
+    assert len(predictor.report()) <= 50
+    assert len(predictor._tables._levels) <= 50
+
+
+def test_expected_ms_is_about_the_whole_wait() -> None:
+    """A slow agent's expectation says nothing of the time from the start of its speech to its first sound."""
+    predictor = taught(
+        load_config({"agents": {"slow": {"expected_ms": 8000}}}), np.full(300, 0.15), Context("quick"), "tts_started"
+    )
+    assert predictor.predict("tts_started", Context("slow")).quantile(0.5) == pytest.approx(0.15, rel=0.1)
+    assert predictor.predict("speech_ended", Context("slow")).quantile(0.5) == pytest.approx(8.0, rel=0.1)
+
+
 def test_a_tool_is_known_whoever_calls_it() -> None:
     """While a tool runs its name counts more than the agent's: a new agent starts from the tool's waits."""
     predictor = taught(COLD, np.full(100, 6.0), Context("a", "slow"), "tool_started")

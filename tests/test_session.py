@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import stopgap
 from stopgap import ClipBank, FillerManager, Kind, MemoryOutput, Session, SilentOutput, UsageError, VirtualClock
+from stopgap.engine.planning import PlannedCue, Sheet, Situation
 from stopgap.engine.prediction import Context, Lesson
 
 RATE = 24_000
@@ -412,6 +414,109 @@ def test_news_at_a_steps_own_time_plays_it_once(
     turn.milestone("tool_started", tool="lookup")
     clock.advance(6.0)
     assert [s.kind for s in turn.record.sounds] == [Kind.HESITATION, Kind.PHRASE]
+
+
+class LateEars(MemoryOutput):
+    """Is heard 100 ms after it renders, like a device with that much latency."""
+
+    LATENCY_S = 0.1
+
+    def frame_at(self, at: float) -> int:
+        return super().frame_at(at - self.LATENCY_S)
+
+    def time_of(self, frame: int) -> float:
+        return super().time_of(frame) + self.LATENCY_S
+
+    def catch_up(self, now: float) -> None:
+        super().catch_up(now + self.LATENCY_S)
+
+
+@pytest.mark.parametrize("before_s", [0.0, 0.05, 0.09])
+def test_news_just_before_a_step_is_heard_plays_it_once(
+    manager: FillerManager, clock: VirtualClock, before_s: float
+) -> None:
+    """What is on its way to the ear already is not planned again."""
+    turn = manager.session(LateEars(RATE)).begin()
+    clock.advance(0.7 - before_s)
+    turn.milestone("tool_started", tool="lookup")
+    clock.advance(6.0)
+    assert [s.kind for s in turn.record.sounds] == [Kind.HESITATION, Kind.PHRASE]
+
+
+def test_what_was_held_in_one_wait_does_not_count_in_the_next(
+    session: Session, manager: FillerManager, clock: VirtualClock
+) -> None:
+    """A hold of 5 s in the first wait leaves the ladder of the second one at its own times, each step once."""
+    turn = session.begin()
+    clock.advance(0.2)
+    session.user_speaking()
+    clock.advance(5.0)
+    session.resume()
+    clock.advance(0.1)
+    turn.write(reply(0.5))
+    turn.wait_again()
+    clock.advance(0.5)
+    began = turn.record.waits[1].began_s
+    for pause in (1.9, 1.5):
+        clock.advance(pause)
+        turn.milestone("llm_started")
+    clock.advance(3.0)
+    starts = [s.start_s - began for s in turn.record.sounds if s.start_s > began]
+    assert starts == pytest.approx([0.7, 2.0], abs=0.01)
+
+
+def test_a_further_wait_is_learned_from_when_it_really_began(
+    session: Session, manager: FillerManager, clock: VirtualClock
+) -> None:
+    """A hold during the spoken preamble puts off the beginning of the next wait; that is no waiting."""
+    turn = session.begin(agent="a")
+    clock.advance(0.2)
+    turn.write(reply(1.0))
+    turn.wait_again()
+    clock.advance(0.3)
+    session.user_speaking()
+    clock.advance(3.0)
+    session.resume()
+    clock.advance(1.0)
+    began = turn.record.waits[1].began_s
+    clock.advance(2.5)
+    turn.write(reply(0.2))
+    turn.finish()
+    waited = turn.record.waits[1].available_s
+    assert waited is not None
+    assert turn._state.lessons(None)[-1].wait_s == pytest.approx(waited - began)
+
+
+def test_a_wait_whose_plan_was_not_ready_is_planned_again(bank: ClipBank) -> None:
+    """Where a policy has no plan at hand when the sheet ends, it is asked again rather than never."""
+
+    class Shy:
+        """Has nothing ready the first three times."""
+
+        name = "shy"
+        asked = 0
+
+        def plan(self, situation: Situation) -> Sheet:
+            return Sheet((PlannedCue(0.1, Kind.HESITATION),), again_s=math.inf)
+
+        def ready(self, situation: Situation) -> Sheet | None:
+            self.asked += 1
+            return None if self.asked <= 3 else self.plan(situation)
+
+    clock, policy = HandClock(), Shy()
+    with FillerManager(
+        stopgap.load_config(LADDER), clock=clock, bank=bank, make_policy=lambda config, predictor: policy
+    ) as manager:
+        session = manager.session(SilentOutput(RATE))
+        turn = session.begin()
+        for _ in range(40):
+            idle = threading.Event()
+            manager._engine.work.submit(idle.set)
+            assert idle.wait(10.0)
+            clock.at += 0.1
+            session.tick()
+        assert turn.record.sounds
+        assert policy.asked > 3
 
 
 def test_announced_reply_ends_a_phrase_at_a_mark(clock: VirtualClock, bank: ClipBank) -> None:

@@ -7,7 +7,7 @@ from ...fillers import Config, Kind, LadderStep
 from ._situation import PlannedCue, Sheet, Situation
 
 START_S = 0.001
-"""s from now in which what sounds and what is due are taken for the same."""
+"""s. A step that is due this little after the last filler's start is that filler."""
 
 
 class NoFillers:
@@ -38,7 +38,7 @@ class Ladder:
         after, tool_age = situation.override.after_s, situation.tool_age_s
         earliest = -math.inf if after is None else after - (situation.wait_age_s if tool_age is None else tool_age)
         cues = sorted((c for c in self._due(situation) if c.start_s >= earliest - 1e-9), key=lambda cue: cue.start_s)
-        begun_s = START_S if situation.sounding_s or situation.bed else -1e-9  # a step due now is what began to sound
+        begun_s = max(-1e-9, situation.started_s + START_S)
         late = [cue for cue in cues if cue.start_s < begun_s]
         ahead = [cue for cue in cues if cue.start_s >= begun_s]
         return Sheet(tuple([*late[-1:], *ahead] if situation.first else ahead))

@@ -120,8 +120,6 @@ class Planner:
         )  # fmt: skip
 
     def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
-        if len(self._solved) >= MOST_PLANS:
-            self._solved.pop(next(iter(self._solved)), None)
         rest = self._predictor.predict(situation.milestone, situation.context, base * GRID_S)
         standing, prices = self._solved.get(key), self._restraint.prices
         if standing is not None and standing.seen[0] == seen[0] and standing.prices.near(prices):
@@ -129,6 +127,9 @@ class Planner:
             if standing.wait.distance(rest) < allowed:
                 standing.seen = seen
                 return standing
+        self._solved.pop(key, None)
+        if len(self._solved) >= MOST_PLANS:
+            self._solved.pop(next(iter(self._solved)), None)
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
         config = self._priced(prices.delay_factor)
         induction = Induction(

@@ -9,7 +9,8 @@ NEEDLESS_S = 0.25
 """s. A first filler that starts less than this before the reply is available was needless."""
 STEP = 0.01
 """How far one reply moves a price, for each time that it exceeds what is allowed: a steady excess of 100 % doubles the
-price of delay within about 100 replies, and chance alone moves it by a third of that."""
+price of delay within about 100 replies. Delays are rare and long, so the price walks by chance, too: with traffic just
+at the limit delay is nearly twice as dear in the median, which keeps the mean below what is allowed."""
 DEAREST_DELAY = 4.0
 """Where the price of delay ends: at 16 times its cost. Limits must not make planning dearer than it is worth."""
 DEAREST_FIRST = 8.0

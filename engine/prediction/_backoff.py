@@ -11,9 +11,14 @@ from ._lifetable import LifeTable, kaplan_meier
 from ._snapshot import Key
 
 MOST_TABLES = 4096
-"""Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the oldest goes."""
+"""Life tables kept, a few kilobytes each: names of agents and tools are free text. Beyond that the one goes that has
+learned nothing for longest, but never one of what is known in general."""
 FRESH_SHARE = 0.05
 """A context leans on what its parent said until that has seen this share more waits."""
+
+
+EXPECTED_FROM = ("speech_ended", "turn_committed")
+"""Milestones from which an agent's ``expected_ms`` counts; a tool's counts from its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class BackOff:
         table = self._tables.get(key)
         if table is None:
             if len(self._tables) >= MOST_TABLES:
-                oldest = next(iter(self._tables))
-                del self._tables[oldest]
+                oldest = next((one for one in self._tables if len(one) > 1), key)
+                self._tables.pop(oldest, None)
                 self._levels.pop(oldest, None)
             table = self._tables[key] = LifeTable(self._config.prediction.half_life, self._writer)
         return table
@@ -78,6 +83,7 @@ class BackOff:
                 parent = self._says(keys[place + 1 :], lesson.context, exact=False)
                 leaning.add(key, *parent.reached(lesson.wait_s), keep=keep)
             self.table(key).add(lesson.wait_s, ended=lesson.ended, next_s=inside(lesson))
+            self._tables[key] = self._tables.pop(key)  # the last to go
 
     def estimate(self, keys: tuple[Key, ...], context: Context) -> WaitDistribution:
         """Return what is known of the first of *keys*, which leans on the second, and so on."""
@@ -116,12 +122,12 @@ class BackOff:
             parent = self._says(keys[1:], context, exact=False)
         if level is not None and level.waits == waits and level.leans_on is parent:
             return level.says
-        says = parent
-        if table is not None:
-            leaning = self._leaning(key, context)
-            weight = leaning.weight if leaning is not None else self._config.prediction.pseudo_count
-            ended, censored = table.weighted()
-            says = WaitDistribution(kaplan_meier(ended + weight * parent.pmf, censored))
+        if table is None:
+            return parent
+        leaning = self._leaning(key, context)
+        weight = leaning.weight if leaning is not None else self._config.prediction.pseudo_count
+        ended, censored = table.weighted()
+        says = WaitDistribution(kaplan_meier(ended + weight * parent.pmf, censored))
         self._levels[key] = _Level(waits, parent, says)
         return says
 
@@ -133,6 +139,8 @@ class BackOff:
         if len(key) > 2:
             return None
         by_tool = key[1].startswith("tool ")
+        if not by_tool and key[0].removeprefix("again ") not in EXPECTED_FROM:
+            return None
         table, name = (self._config.tools, context.tool) if by_tool else (self._config.agents, context.agent)
         override = table.get(name or "")
         expected_ms = override.expected_ms if override else None

@@ -144,8 +144,8 @@ class LifeTable:
         if self._current.counts:
             self._closed.append(self._current)
         self._current, self._room = self._new(), min(GENERATION, self._half_life)
-        self._old, self._fresh = np.zeros((SERIES, COUNT)), np.zeros((SERIES, COUNT))
-        flat = self._old.reshape(-1)
+        old: Floats = np.zeros((SERIES, COUNT))  # whoever reads meanwhile sees the one before
+        flat = old.reshape(-1)
         age, kept = 0, 0
         for generation in reversed(self._closed):
             weight = 0.5 ** (age / self._half_life)
@@ -162,6 +162,7 @@ class LifeTable:
             else:
                 flat[codes] += weight * numbers
         self._closed = self._closed[len(self._closed) - kept :]
+        self._old, self._fresh = old, np.zeros((SERIES, COUNT))
 
 
 def kaplan_meier(ended: Floats, censored: Floats) -> Floats:

@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +148,7 @@ class LatencyPredictor:
             estimate = _Estimate(seen, self.drifts, raw, record.correct(raw) if record else raw, recorded)
             if cached is not None and cached.drifts == self.drifts:
                 estimate.density, estimate.density_seen = cached.density, cached.density_seen
+            _make_room(self._cache)
             cached = self._cache[keys[0]] = estimate
         elif record and cached.recorded != recorded:
             cached.corrected, cached.recorded = record.correct(cached.raw), recorded
@@ -160,6 +162,7 @@ class LatencyPredictor:
             standing = self._estimated(lesson.milestone, lesson.context, keys)
         account = self._accounts.get(keys[0])
         if account is None:
+            _make_room(self._accounts)
             account = self._accounts[keys[0]] = Account()
         account.add(standing.corrected, lesson.wait_s, ended=lesson.ended)
         root = keys[-1][0]
@@ -167,11 +170,11 @@ class LatencyPredictor:
         if record is None:
             record = self._records[root] = Recalibration()
         entry = record.add(*standing.raw.reached(lesson.wait_s), ended=lesson.ended)
-        self._recent.append((record, entry, keys[0][1] if len(keys[0]) > 1 else EVERYTHING))
+        self._recent.append((record, entry, _named(keys[0])))
         if lesson.ended and lesson.next_s is None and seen[0] >= ENOUGH:
             if standing.density is None or seen[0] - standing.density_seen > FRESH_SHARE * seen[0]:
                 standing.density, standing.density_seen = self._direct(keys[0], standing.raw), seen[0]
-            for name in (EVERYTHING, keys[0][1]) if len(keys[0]) > 1 else (EVERYTHING,):
+            for name in dict.fromkeys((EVERYTHING, _named(keys[0]))):
                 found = self._drift(name).observe(standing.density, lesson.wait_s)
                 if found is not None:
                     self._rescale(*found, name)
@@ -181,8 +184,7 @@ class LatencyPredictor:
         """Return the test for a sudden change of all waits of an agent or tool, or of everything."""
         drift = self._drifts.get(name)
         if drift is None:
-            if len(self._drifts) >= MOST_TABLES:
-                del self._drifts[next(iter(self._drifts))]
+            _make_room(self._drifts)
             drift = self._drifts[name] = Drift()
         return drift
 
@@ -209,6 +211,17 @@ class LatencyPredictor:
         self._recent.clear()
         self._drifts.clear()
         self.drifts += 1
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    """Let the oldest go where names, which are free text, have become too many."""
+    if len(kept) >= MOST_TABLES:
+        del kept[next(iter(kept))]
+
+
+def _named(key: Key) -> str:
+    """Return the agent or tool that *key* is about; `EVERYTHING` without one."""
+    return key[1] if len(key) > 1 and key[1].startswith(("agent ", "tool ")) else EVERYTHING
 
 
 def _any_name() -> str:

@@ -1,7 +1,7 @@
 """The state of a turn: what is known, what runs, what can be learned. Reads no clock, plays nothing."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ...fillers import UsageError
@@ -139,6 +139,12 @@ class TurnState:
             self.wait.news.append(News("tool_started", started_at, self.context, name))
         else:
             self._add(WAITING_AGAIN, began_at, None)
+
+    def wait_began(self, at: float) -> None:
+        """Take in that the present wait really began at *at*: until then that was an estimate."""
+        self.wait.began_at = at
+        if self.wait.news[0].name == WAITING_AGAIN:
+            self.wait.news[0] = replace(self.wait.news[0], at=at)
 
     def end(self) -> None:
         self.status = "ended"
