@@ -62,7 +62,7 @@ class Tuning:
     before: Choice
     """The base as it is."""
     tuned: Mapping[str, Choice]
-    """The best of each mode."""
+    """The best of each mode that meets the demands, at least one."""
     bought: tuple[Bought, ...]
     """Of the chosen one."""
     grid: Choice | None
@@ -123,7 +123,10 @@ def tune(
         tried = {study.mode: study.tried for study in studies}
         judge = _Judge(base, submit, advance)
         before = judge.choice({})
-        tuned = {mode: judge.best(mode, tried[mode], demands) for mode in tried}
+        found_by = {mode: judge.best(mode, tried[mode], demands) for mode in tried}
+        tuned = {mode: choice for mode, choice in found_by.items() if choice is not None}
+        if not tuned:
+            raise UsageError(_binding([one for mode in tried for one in tried[mode]], demands))
         found = Tuning(turns, base, demands, tried, before, tuned, (), None, grid)
         bought = judge.bought(found.chosen.settings)
         best = judge.best_of_grid(plain_grid(grid)) if grid else None
@@ -133,7 +136,7 @@ def tune(
 def steps(studies: Sequence[Study], trials: int, grid: int) -> int:
     """Return about how many replays `tune` makes."""
     left = sum(max(0, trials - len(study.tried)) for study in studies)
-    return left + grid + len(SEEDS) * (2 + 25 * len(studies))
+    return left + grid + len(SEEDS) * (2 + 26 * len(studies) + 14 + 7 * bool(grid))
 
 
 def plain_grid(size: int) -> list[LadderShape]:
@@ -158,14 +161,17 @@ class _Judge:
         """Return *settings* with what they reach."""
         return Choice(settings, Figures.of(self._all([settings], "train")[0]), self._all([settings], "test")[0])
 
-    def best(self, mode: str, tried: Sequence[Tried], demands: Demands) -> Choice:
+    def best(self, mode: str, tried: Sequence[Tried], demands: Demands) -> Choice | None:
         """Return the best settings of *mode*: of the trials that cost least and of the base's own, replayed again, the
-        cheapest, without the differences that buy nothing."""
-        best = [one.settings for one in _fitting(tried, demands)[:FINALISTS]]
-        best.append({"mode": mode})
+        cheapest, without the differences that buy nothing. None: none of them meets the demands."""
+        fitting = sorted((one for one in tried if demands.met(one.figures)), key=lambda one: one.figures.cost)
+        best = [*(one.settings for one in fitting[:FINALISTS]), {"mode": mode}]
         figures = [Figures.of(heard) for heard in self._all(best, "train")]
-        order = sorted(range(len(best)), key=lambda n: (not demands.met(figures[n]), figures[n].cost))
-        return self._pruned(best[order[0]], figures[order[0]], demands)
+        meeting = [n for n in range(len(best)) if demands.met(figures[n])]
+        if not meeting:
+            return None
+        place = min(meeting, key=lambda n: figures[n].cost)
+        return self._pruned(best[place], figures[place], demands)
 
     def _pruned(self, settings: Settings, figures: Figures, demands: Demands) -> Choice:
         """Return *settings* without the differences that buy nothing, each alone and all of these together."""
@@ -214,20 +220,13 @@ class _Judge:
         return found
 
 
-def _fitting(tried: Sequence[Tried], demands: Demands) -> list[Tried]:
-    """Return the trials that meet the demands, the cheapest first.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    fitting = [one for one in tried if demands.met(one.figures)]
-    if fitting:
-        return sorted(fitting, key=lambda one: one.figures.cost)
+def _binding(tried: Sequence[Tried], demands: Demands) -> str:
+    """Return which of the demands cannot be met, by what was tried."""
     nearest = min(tried, key=lambda one: max(demands.excess(one.figures).values()))
     binding = max(demands.excess(nearest.figures).items(), key=lambda item: item[1])[0]
     least = min(getattr(one.figures, binding) for one in tried)
     reached, lowest = _shown(binding, getattr(nearest.figures, binding)), _shown(binding, least)
-    raise UsageError(
+    return (
         f"none of {len(tried)} trials meets all demands: {_SAID[binding]} binds. The trial nearest to them all has "
         f"{reached}, the lowest of any is {lowest}; allow more, or try more (--trials)"
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import optuna
@@ -14,7 +15,7 @@ from stopgap.fillers import Config, UsageError
 from ._heard import Heard
 from ._space import Settings, starting_points, suggested
 from ._trace import TraceTurn
-from ._trial import Demands, Figures, Job, as_figures
+from ._trial import TRAIN_SHARE, Demands, Figures, Job, as_figures
 
 FORMAT = 1
 """Of what is kept in a study: it grows when the space or the figures change their meaning."""
@@ -47,13 +48,22 @@ class Study:
         turns: The trace.
         demands: What steers the search.
         seed: Of the search.
+        known_after_ms: As for `replay`.
 
     Raises:
         UsageError: if the study is of another version of stopgap, another trace or another configuration.
     """
 
     def __init__(
-        self, storage: Any, name: str, mode: str, base: Config, turns: Sequence[TraceTurn], demands: Demands, seed: int
+        self,
+        storage: Any,
+        name: str,
+        mode: str,
+        base: Config,
+        turns: Sequence[TraceTurn],
+        demands: Demands,
+        seed: int,
+        known_after_ms: float = 0.0,
     ) -> None:
         self.mode = mode
         self._base = base
@@ -62,7 +72,8 @@ class Study:
         self._study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True, sampler=sampler
         )
-        mark = {"format": FORMAT, "mode": mode, "of": fingerprint(turns, base)}
+        mark = {"format": FORMAT, "version": version("stopgap"), "mode": mode}
+        mark["of"] = fingerprint(turns, base, known_after_ms)
         found = self._study.user_attrs.get(_MADE_BY)
         if found is None and not self._study.trials:
             self._study.set_user_attr(_MADE_BY, mark)
@@ -87,12 +98,14 @@ class Study:
 
         A trial is in the database as soon as it is finished: whatever ends this process loses at most those that run.
         """
+        begun: dict[int, Any] = {}
         running: dict[Future[Heard], tuple[Any, Settings]] = {}
         finished = len(self.tried)
         try:
             while finished < until:
                 while len(running) < at_once and finished + len(running) < until:
                     trial = self._study.ask()
+                    begun[trial.number] = trial
                     settings = suggested(trial, self.mode, self._base)
                     running[submit(Job(self._base, settings, "train"))] = trial, settings
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -103,11 +116,13 @@ class Study:
                     for demand, excess in self._demands.excess(figures).items():
                         trial.set_constraint(demand, excess)
                     self._study.tell(trial, figures.cost)
+                    del begun[trial.number]
                     advance(1)
                 finished = len(self.tried)
         finally:
-            for trial, _ in running.values():
+            for trial in begun.values():  # interrupted: to be tried again
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                self._study.enqueue_trial(trial.params)
 
 
 @contextmanager
@@ -123,9 +138,9 @@ def storage_at(url: str) -> Iterator[Any]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise UsageError(
-            f"--storage {url!r} is no database URL; write sqlite:///FILE or postgresql://HOST/NAME"
+            "--storage is no database URL; write sqlite:///FILE or postgresql://USER@HOST:PORT/NAME"
         ) from None
     shown = parsed.render_as_string(hide_password=True)
     arguments = {} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": PATIENCE_S}
@@ -137,12 +152,17 @@ def storage_at(url: str) -> Iterator[Any]:
         storage = _opened(whole, {"connect_args": arguments})
         yield storage
     except (ImportError, ModuleNotFoundError) as exc:
-        raise UsageError(
-            f"--storage {shown} needs a driver ({exc}); for PostgreSQL: pip install psycopg2-binary"
-        ) from exc
+        raise UsageError(f"--storage {shown} needs a driver: {exc.__cause__ or exc} ({_DRIVER})") from exc
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
         cause = str(exc.__cause__ or exc).strip().splitlines()[0]
-        raise UsageError(f"--storage {shown} does not answer ({cause}); finished trials stay in it") from exc
+        if parsed.get_backend_name() == "sqlite" and storage is None:
+            raise UsageError(
+                f"--storage {shown} cannot be opened ({cause}); give a file in a folder that exists"
+            ) from exc
+        raise UsageError(
+            f"--storage {shown} does not answer ({cause}); start the server, or name another one: finished trials stay "
+            "where they are"
+        ) from exc
     finally:
         if storage is not None:
             storage.remove_session()
@@ -161,13 +181,15 @@ def _opened(url: str, arguments: dict[str, Any]) -> Any:
     return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 
 
-def fingerprint(turns: Sequence[TraceTurn], base: Config) -> str:
-    """Return a short text that tells the trace and the configuration apart from others."""
-    text = repr([(t.turn_id, t.started_at, t.agent, t.end_ms, t.cancelled_ms, t.news) for t in turns])
+def fingerprint(turns: Sequence[TraceTurn], base: Config, known_after_ms: float) -> str:
+    """Return a short text that tells what trials are made on apart from anything else."""
+    text = repr((known_after_ms, TRAIN_SHARE)) + repr(
+        [(t.turn_id, t.started_at, t.agent, t.end_ms, t.cancelled_ms, t.news) for t in turns]
+    )
     return hashlib.sha256((text + base.model_dump_json()).encode()).hexdigest()[:16]
 
 
 def _difference(found: Any, mark: dict[str, Any]) -> str:
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or any(found.get(name) != mark[name] for name in ("format", "version")):
         return f"of another version of stopgap, or not stopgap's ({found!r})"
     return "about " + ("another policy" if found.get("mode") != mark["mode"] else "another trace or configuration")

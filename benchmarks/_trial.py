@@ -14,7 +14,8 @@ from ._trace import TraceTurn
 from ._workers import Grounds
 
 TRAIN_SHARE = 0.7
-"""Of the turns, in order of time; the rest is for judging what was found."""
+"""Of the turns, in order of time; the rest is for judging what was found. A call that is open then has turns on both
+sides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,18 +71,24 @@ def sentences(tuning: Tuning) -> Iterator[str]:
     if left:
         yield f"not improved, as far as these turns can tell: {'; '.join(left)}"
     if tuning.grid is not None and "ladder" in tuning.tuned:
-        ladder, grid = tuning.tuned["ladder"].test.cost, tuning.grid.test.cost
-        word = "no worse than" if ladder <= grid else "WORSE than"
-        costs = f"{ladder:.3f} s and {grid:.3f} s"
-        yield f"the tuned ladder is {word} the best of {tuning.grid_size} ladders of a plain grid: {costs}"
+        said = f"the best of {tuning.grid_size} ladders of a plain grid"
+        yield f"the tuned ladder and {said}: {_against(tuning, tuning.tuned['ladder'], tuning.grid)}"
     if len(tuning.tuned) == 2:
-        ladder, planned = (tuning.tuned[mode].test.cost for mode in ("ladder", "predictive"))
-        word = "beats" if planned < ladder else "does NOT beat"
-        yield f"tuned planning {word} the tuned ladder: {planned:.3f} s and {ladder:.3f} s"
+        said = _against(tuning, tuning.tuned["predictive"], tuning.tuned["ladder"])
+        yield f"tuned planning and the tuned ladder: {said}"
+    for mode in tuning.tried.keys() - tuning.tuned.keys():
+        yield f"nothing that was tried of {mode} meets what was demanded"
     excess = tuning.demands.excess(tuning.chosen.test)
     broken = [name for name, value in excess.items() if value > 0.0]
     if broken:
         yield f"on these turns the result exceeds what was demanded: {', '.join(WHAT[name][0] for name in broken)}"
+
+
+def _against(tuning: Tuning, one: Choice, other: Choice) -> str:
+    """Return how the costs of *one* and *other* compare."""
+    cost = compared(tuning, one, other)[0]
+    change = f"{cost.change.value:+.3f} s [{cost.change.low:+.3f}, {cost.change.high:+.3f}]"
+    return f"cost {one.test.cost:.3f} s and {other.test.cost:.3f} s, {change}: {cost.verdict}"
 
 
 def as_dict(tuning: Tuning) -> dict[str, Any]:

@@ -154,9 +154,11 @@ def test_what_is_said_agrees_with_the_figures(tuned: Tuning) -> None:
         assert row.change.low <= row.change.value + 1e-12
     said = "\n".join(sentences(tuned))
     ladder, planned = (tuned.tuned[mode].test.cost for mode in ("ladder", "predictive"))
-    assert ("tuned planning beats" in said) == (planned < ladder)
+    assert f"tuned planning and the tuned ladder: cost {planned:.3f} s and {ladder:.3f} s" in said
     assert tuned.grid is not None
-    assert ("no worse than the best of 8" in said) == (ladder <= tuned.grid.test.cost)
+    assert f"the best of 8 ladders of a plain grid: cost {ladder:.3f} s and {tuned.grid.test.cost:.3f} s" in said
+    worse = compared(tuned, tuned.before, tuned.chosen)[0]
+    assert worse.change.value == pytest.approx(-rows[0].change.value)
 
 
 def test_the_page_stands_alone(tuned: Tuning) -> None:
@@ -286,8 +288,10 @@ def test_the_command_writes_what_it_found(trace: Path, tmp_path: Path, capsys: p
     ("extra", "message"),
     [
         (["--mode", "clever"], "'clever' is unknown; choose ladder or predictive"),
-        (["--storage", "my database"], "is no database URL; write sqlite:///FILE"),
-        (["--storage", "sqlite:////nowhere/at/all.db"], "does not answer (unable to open database file)"),
+        (["--storage", "my database"], "--storage is no database URL; write sqlite:///FILE"),
+        (["--storage", "postgresql//me:hunter2@host/x"], "--storage is no database URL; write"),
+        (["--storage", "postgresql://me:hunter2@host:port/x"], "--storage is no database URL; write"),
+        (["--storage", "sqlite:////nowhere/at/all.db"], "cannot be opened (unable to open database file); give a file"),
         (["--storage", "nosuchbackend://host/x"], "nosuchbackend"),
         (["--out", "/nowhere/at/all.toml"], "there is no folder /nowhere/at"),
         (["--max-spoken", "0", "--max-over-1s", "0"], "meets all demands"),
@@ -301,6 +305,7 @@ def test_bad_input(
     usual += ["--out", str(tmp_path / "tuned.toml")] if "--out" not in extra else []
     text = refusal(["tune", str(trace), "--trials", "4", "--workers", "1", *usual, *extra], capsys)
     assert message in text
+    assert "hunter2" not in text
     assert not (tmp_path / "tuned.toml").exists()
 
 
@@ -321,6 +326,41 @@ def test_the_binding_demand_is_named(trace: Path, tmp_path: Path, capsys: pytest
     assert "--max-spoken binds" in text
     numbers = [float(word.rstrip(",;")) for word in text.split() if word.rstrip(",;").replace(".", "", 1).isdigit()]
     assert max(numbers) > 0.5
+
+
+def test_one_mode_that_cannot_does_not_stop_the_other(bank: ClipBank, tmp_path: Path) -> None:
+    """Where no ladder meets a demand and planning does, planning is chosen, and that is said."""
+    turns, base = some_turns(), Config(seed=0)
+    with storage_at(f"sqlite:///{tmp_path / 't.db'}") as storage:
+        studies = [Study(storage, mode, mode, base, turns, Demands(), 0) for mode in MODES]
+        free = tune(turns, base, studies, 4, Demands(), bank=bank)
+        least = {mode: min(one.figures.reply_delay for one in free.tried[mode]) for mode in MODES}
+        easier = min(MODES, key=lambda mode: least[mode])
+        between = Demands(reply_delay_ms=1000.0 * sum(least.values()) / 2.0)
+        found = tune(turns, base, studies, 4, between, bank=bank)
+    assert found.chosen_mode in found.tuned
+    assert all(between.met(choice.train) for choice in found.tuned.values())
+    if set(found.tuned) == {easier}:
+        assert any("meets what was demanded" in line for line in sentences(found))
+
+
+def test_an_interrupted_trial_is_tried_again(bank: ClipBank, tmp_path: Path) -> None:
+    """What an interruption ends is no finished trial, runs no longer, and is the first to be tried later."""
+    turns, base = some_turns(), Config(seed=0)
+
+    def interrupted(job: Job) -> Any:
+        raise KeyboardInterrupt
+
+    with storage_at(f"sqlite:///{tmp_path / 't.db'}") as storage:
+        study = Study(storage, "ladder", "ladder", base, turns, Demands(), 0)
+        with pytest.raises(KeyboardInterrupt):
+            study.search(3, interrupted, 1, lambda steps: None)
+        states = [trial.state.name for trial in study._study.trials]
+        assert sorted(states) == ["FAIL", "WAITING", "WAITING"]
+        waiting = [t.system_attrs["fixed_params"] for t in study._study.trials if t.state.name == "WAITING"]
+        assert starting_points("ladder", base)[0] in waiting
+        tune(turns, base, [study], 3, Demands(), bank=bank)
+        assert len(study.tried) == 3
 
 
 def test_secrets_are_not_shown(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

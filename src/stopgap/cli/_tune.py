@@ -108,7 +108,10 @@ def search(
     compared = 10 * each if grid and "ladder" in modes else 0
     try:
         with storage_at(url) as opened:
-            studies = [Study(opened, f"{study or label} {name}", name, base, turns, demands, seed) for name in modes]
+            studies = [
+                Study(opened, f"{study or label} {name}", name, base, turns, demands, seed, known_after_ms)
+                for name in modes
+            ]
             with progress("tuning", steps(studies, each, compared)) as advance:
                 found = tune(
                     turns, base, studies, each, demands, bank=bank, grid=compared, workers=workers or cores(),

@@ -1,10 +1,13 @@
 """The tuned configuration as a file, with what each choice bought."""
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from stopgap.benchmarks._search import Bought, Tuning
 from stopgap.benchmarks._trial import Figures, split
+from stopgap.benchmarks._tune_report import compared
 from stopgap.fillers import Config, overlaid
 
 from ._toml import as_toml
@@ -13,7 +16,9 @@ from ._toml import as_toml
 def tuned_toml(tuning: Tuning, trace: str, configured: Config) -> str:
     """Return the chosen configuration: what is *configured*, with what tuning changed and why."""
     data = overlaid(configured.model_dump(mode="json", exclude_unset=True), tuning.chosen.settings)
-    text = as_toml(_only_set(data))
+    if "packs" in data:  # as written, folders were relative to the user's own file
+        data["packs"] = [str(Path(p).resolve()) if (Path(p) / "pack.toml").is_file() else p for p in data["packs"]]
+    text = _without_empty_tables(as_toml(_only_set(data)))
     bought = {one.path: one for one in tuning.bought}
     return "\n".join([*_head(tuning, trace), "", *_commented(text.splitlines(), bought, tuning.chosen.test)]) + "\n"
 
@@ -25,6 +30,8 @@ def _head(tuning: Tuning, trace: str) -> Iterator[str]:
     yield f"# A turn costs {after.cost:.3f} s of plain waiting there, {before.cost:.3f} s before."
     if not tuning.bought:
         yield "# Nothing that was tried is better than what was configured: this is the configuration as it was."
+    elif (verdict := compared(tuning, tuning.chosen)[0].verdict) != "better":
+        yield f"# On those turns that is {verdict}: there is no reason to change to this configuration."
 
 
 def _commented(lines: list[str], bought: Mapping[tuple[str, ...], Bought], after: Figures) -> Iterator[str]:
@@ -60,6 +67,17 @@ def _more(value: float, unit: str, digits: int) -> str:
     if round(abs(value), digits) == 0.0:
         return f"as many {unit}" if unit == "fillers" else "the same"
     return f"{abs(value):.{digits}f} {unit} {'more' if value > 0.0 else 'less' if unit != 'fillers' else 'fewer'}"
+
+
+def _without_empty_tables(text: str) -> str:
+    """Return *text* without headers of tables that only hold tables."""
+    lines = text.splitlines()
+    kept = []
+    for place, line in enumerate(lines):
+        after = next((later for later in lines[place + 1 :] if later), "")
+        if not (line.startswith("[") and not line.startswith("[[") and after.startswith(f"{line[:-1]}.")):
+            kept.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
 
 
 def _only_set(data: Any) -> Any:
