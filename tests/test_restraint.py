@@ -59,12 +59,14 @@ def test_prices_fall_when_all_is_well() -> None:
 
 
 def played(bank: ClipBank, median_s: float, spread: float, over: dict[str, object]) -> Score:
-    """Replay 1,000 log-normal waits, and judge the second half: what it takes to find out is left out."""
+    """Replay 2,000 log-normal waits, and judge what the planner did in the second half: what it takes to find out, and
+    turns that the mixture left to the ladder, are left out."""
     rng = np.random.default_rng(7)
-    waits = 1000.0 * median_s * np.exp(spread * rng.standard_normal(1000))
+    waits = 1000.0 * median_s * np.exp(spread * rng.standard_normal(2000))
     turns = [TraceTurn(str(n), str(n), 10.0 * n, "a", float(wait), None) for n, wait in enumerate(waits)]
     config = benchmark_config("predictive", over)
-    return score(list(replay(turns, config, bank=bank))[500:], config.costs)
+    replayed = list(replay(turns, config, bank=bank))[1000:]
+    return score([item for item in replayed if item.record.policy == "predictive"], config.costs)
 
 
 def test_needless_fillers_are_held_to_their_share(bank: ClipBank) -> None:
