@@ -259,6 +259,10 @@ class Turn:
 
     def resumed(self, now: float, held_s: float) -> None:
         """The user spoke for *held_s* and the turn goes on."""
+        began_at = self._state.wait.began_at
+        if began_at > now - held_s:  # a further wait had not begun: the preamble before it was held
+            self._state.wait_began(began_at + held_s)
+            held_s = 0.0
         self._prompter.resumed(now, held_s)
 
     # The end ----------------------------------------------------------------------------------------------------

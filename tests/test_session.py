@@ -479,12 +479,15 @@ def test_a_further_wait_is_learned_from_when_it_really_began(
     session.resume()
     clock.advance(1.0)
     began = turn.record.waits[1].began_s
-    clock.advance(2.5)
+    clock.advance(0.1)
+    turn.milestone("llm_started")
+    clock.advance(2.4)
     turn.write(reply(0.2))
     turn.finish()
     waited = turn.record.waits[1].available_s
     assert waited is not None
-    assert turn._state.lessons(None)[-1].wait_s == pytest.approx(waited - began)
+    assert [sound.start_s - began for sound in turn.record.sounds] == pytest.approx([0.7, 2.0], abs=0.01)
+    assert turn._state.lessons(None)[1].wait_s == pytest.approx(waited - began)
 
 
 def test_a_wait_whose_plan_was_not_ready_is_planned_again(bank: ClipBank) -> None:
