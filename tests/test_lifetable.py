@@ -352,7 +352,7 @@ def test_back_off() -> None:
     predictor = taught(COLD, np.full(200, 1.0), Context("old"))
     new = Context("new")
     parent = predictor.predict("speech_ended", Context())
-    assert predictor.predict("speech_ended", new).quantile(0.5) == pytest.approx(parent.quantile(0.5))
+    assert predictor.predict("speech_ended", new).quantile(0.5) == parent.quantile(0.5)
     medians = []
     for _ in range(100):
         predictor.learn([Lesson("speech_ended", new, 4.0, True)])
@@ -409,12 +409,14 @@ def test_what_is_known_in_general_outlives_any_number_of_names(monkeypatch: pyte
     monkeypatch.setattr("stopgap.engine.prediction._backoff.MOST_TABLES", 50)
     monkeypatch.setattr("stopgap.engine.prediction._predictor.MOST_TABLES", 50)
     predictor = LatencyPredictor(COLD)
+    predictor.learn([Lesson("tts_started", Context("once"), 0.2, True)])
     for number in range(200):
         for agent in ("busy", f"agent {number}"):
             predictor.predict("speech_ended", Context(f"only asked {number}"))
             predictor.learn([Lesson("speech_ended", Context(agent), 1.0, True)])
     assert predictor.waits_seen("speech_ended", Context("busy")) == (200, 400)
     assert predictor.waits_seen("speech_ended", Context("agent 3")) == (0, 400)
+    assert predictor.waits_seen("tts_started", Context("once")) == (0, 1)
     assert len(predictor._tables) <= 50
     assert len(predictor._cache) <= 50
     assert len(predictor.report()) <= 50
@@ -463,9 +465,9 @@ def test_the_size_of_the_prompt_is_learned_from() -> None:
 def test_milestones_and_further_waits_are_learned_apart() -> None:
     """What is learned from one milestone, or from a wait after a preamble, changes no other."""
     predictor = taught(COLD, np.full(100, 6.0), Context("a"), "speech_ended")
-    prior = log_normal(1.5, 0.6).quantile(0.5)
-    assert predictor.predict("first_token", Context("a")).quantile(0.5) == pytest.approx(prior)
-    assert predictor.predict("speech_ended", Context("a", again=True)).quantile(0.5) == pytest.approx(prior)
+    prior = log_normal(1.5, 0.6).smooth.quantile(0.5)
+    assert predictor.predict("first_token", Context("a")).quantile(0.5) == prior
+    assert predictor.predict("speech_ended", Context("a", again=True)).quantile(0.5) == prior
 
 
 @pytest.mark.parametrize("wait", [-0.001, -5.0, math.nan])
