@@ -1,6 +1,7 @@
 """When to play, and the runtime that applications use."""
 
 from ._clock import Clock, MonotonicClock, VirtualClock
+from ._listeners import Listener
 from ._manager import FillerManager
 from ._session import Session
 from ._turn import Turn
@@ -15,7 +16,7 @@ from .outputs import (
     SilentOutput,
     send_ahead,
 )
-from .turns import TurnRecord
+from .turns import SoundRecord, TurnRecord
 
 __all__ = [
     "AheadTransport",
@@ -25,11 +26,13 @@ __all__ = [
     "FillerManager",
     "FrameBatch",
     "FrameOutput",
+    "Listener",
     "MemoryOutput",
     "MonotonicClock",
     "Output",
     "Session",
     "SilentOutput",
+    "SoundRecord",
     "Turn",
     "TurnRecord",
     "VirtualClock",

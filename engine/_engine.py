@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ..fillers import Clip, ClipBank, Config
 from ._clock import Clock
+from ._listeners import Listeners
 from ._work import Work
 from .planning import Ladder, Mixture, Restraint, playable_clips
 from .prediction import LatencyPredictor
@@ -51,6 +52,8 @@ class Engine:
     """Armed at once where the policy's plan is not ready."""
     restraint: Restraint
     """Is told what the planner's fillers did to each reply."""
+    listeners: Listeners
+    """Are told what is heard."""
     learns: bool = True
     """Whether turns teach the predictor and the restraint."""
     judge: Judge | None = None

@@ -11,10 +11,11 @@ from typing import Protocol
 
 from ..fillers import Clip, Kind, Samples, Selector, put_right_in_children
 from ._engine import Engine
+from ._listeners import Listener, Listeners
 from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, MixerEvent, Stop, Tell, Write, new_mixer
 from .outputs import Output
 from .planning import CastCue
-from .turns import Conversation
+from .turns import Conversation, TurnRecord
 
 logger = logging.getLogger("stopgap")
 
@@ -36,6 +37,16 @@ class Owner(Protocol):
     @property
     def plans_on_at(self) -> float:
         """When to call `plan_on`; infinite: never."""
+        ...
+
+    @property
+    def heard_out(self) -> bool:
+        """Whether, having ended, nothing of it will sound any more."""
+        ...
+
+    @property
+    def as_heard(self) -> TurnRecord:
+        """The record as it stands."""
         ...
 
     def plan(self, first: bool = False) -> None:
@@ -73,9 +84,10 @@ class Line:
         engine: The manager's parts.
         output: Where it sounds.
         seed: Of the clip selection.
+        listener: Is told what is heard, beside those of the manager.
     """
 
-    def __init__(self, engine: Engine, output: Output, seed: int) -> None:
+    def __init__(self, engine: Engine, output: Output, seed: int, listener: Listener | None = None) -> None:
         self.lock = threading.RLock()
         self.output = output
         self.mixer = new_mixer(output.rate, engine.config.reply.preroll_ms)
@@ -86,11 +98,15 @@ class Line:
         self.held_since: float | None = None
         """s on the clock since when the user speaks; None if not."""
         self.closed = False
+        self.listeners: Listeners = engine.listeners.joined_by(listener)
         self._engine = engine
+        self._handoff = engine.config.handoff if output.owns_reply else engine.config.handoff.beneath()
         self._manners: dict[Kind, tuple[HandoffFrames, float]] = {}
         """How each kind yields, and its gain."""
         self._owners: dict[int, Owner] = {}
         self._sounding: set[int] = set()
+        self._over: list[Owner] = []
+        """Turns that have ended and are not heard out."""
         self._speakers: dict[int, Owner] = {}
         self._cue_ids = itertools.count(1)
         self._reply_ids = itertools.count(1)
@@ -110,6 +126,11 @@ class Line:
         """Whether reply audio is queued, or still on its way to the ear."""
         return self.mixer.reply_queued > 0 or self._reply_until > self._engine.clock.now()
 
+    @property
+    def filler_sounding(self) -> bool:
+        """Whether a filler sounded at the last look."""
+        return bool(self._sounding)
+
     def sync(self) -> float:
         """Bring the output and the turns up to now, and return it. Trouble with the output stays here."""
         now = self._engine.clock.now()
@@ -119,6 +140,8 @@ class Line:
             if self.newest is not None and self._plans_on_at() == due:
                 self.newest.plan_on(at)
         self._catch_up(now)
+        if self._over:
+            self._tell_heard_out()
         return now
 
     def _plans_on_at(self) -> float:
@@ -160,7 +183,7 @@ class Line:
             number = next(self._cue_ids)
             kind = cue.clip.kind
             if kind not in self._manners:
-                rule = HandoffFrames.at_rate(config.handoff.of(kind), self.rate)
+                rule = HandoffFrames.at_rate(self._handoff.of(kind), self.rate)
                 self._manners[kind] = rule, 10.0 ** (config.kind(kind).gain_db / 20.0)
             rule, gain = self._manners[kind]
             start = self.output.frame_at(origin + cue.start_s)
@@ -213,11 +236,23 @@ class Line:
                 return
             await asyncio.sleep(min(ahead, 0.25))
 
+    def over(self, turn: Owner) -> None:
+        """*turn* has ended; tell the listeners once it is heard out."""
+        if self.listeners:
+            self._over.append(turn)
+
+    def _tell_heard_out(self) -> None:
+        heard_out = [turn for turn in self._over if self.closed or turn.heard_out]
+        self._over = [turn for turn in self._over if turn not in heard_out]
+        for turn in heard_out:
+            self.listeners.turn(turn.as_heard)
+
     def close(self, now: float) -> None:
         """Nothing sounds any more."""
         self.closed = True
         for owner in {id(owner): owner for owner in self._owners.values()}.values():
             owner.line_closed(now)
+        self._tell_heard_out()
 
     def after_fork(self) -> None:
         """The conversation stays with the process that this one was forked off; here it is over."""

@@ -13,6 +13,7 @@ from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, m
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
 from ._keeping import WaitsKeeper
+from ._listeners import Listener, Listeners
 from ._rehearsal import Rehearsal
 from ._session import Session
 from ._turnlog import TurnLog
@@ -64,15 +65,17 @@ class FillerManager:
             policies: tuple[Policy, ...] = (make_policy(config, predictor),)
         else:
             policies = policies_of_mode(config, predictor, restraint)
+        work = InlineWork() if isinstance(clock, VirtualClock) else ServiceThread()
         self._engine = Engine(
             config=config,
             clock=clock,
             bank=bank,
             predictor=predictor,
             mixture=Mixture(policies, random.Random(config.seed)),
-            work=InlineWork() if isinstance(clock, VirtualClock) else ServiceThread(),
+            work=work,
             fallback=Ladder(config),
             restraint=restraint,
+            listeners=Listeners(work),
         )
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
@@ -115,6 +118,7 @@ class FillerManager:
         id: str | None = None,
         language: str | None = None,
         voice: str | None = None,
+        listener: Listener | None = None,
     ) -> Session:
         """Open a conversation.
 
@@ -124,6 +128,7 @@ class FillerManager:
             id: Name in records; None: counted.
             language: BCP 47 tag; None: the configuration's.
             voice: Voice of the clips; None: the configuration's.
+            listener: Is told what is heard in it.
 
         Raises:
             OutputError: if *output*, or the file or device that the configuration names, cannot be opened.
@@ -133,13 +138,25 @@ class FillerManager:
         name = id or f"session-{number}"
         seed = random.randrange(1 << 32) if config.seed is None else config.seed ^ zlib.crc32(name.encode())
         chosen = output if output is not None else self._default_output()
-        session = self._open(chosen, name, language or config.language, voice or config.voice, seed, output is None)
+        self._engine.bank.clips(chosen.rate)  # resampled here rather than in the first turn
+
+        def open_on(output: Output) -> Session:
+            return Session(
+                self._engine, output, id=name, language=language or config.language, voice=voice or config.voice,
+                seed=seed, listener=listener,
+            )  # fmt: skip
+
+        session = self._started(open_on, chosen, by_default=output is None)
         self._sessions = [s for s in self._sessions if not s.closed]
         self._sessions.append(session)
         self._engine.work.watch(session)
         if self._keeper is not None:
             self._engine.work.watch(self._keeper)
         return session
+
+    def add_listener(self, listener: Listener) -> None:
+        """Have *listener* told what is heard in the sessions that are opened from now on."""
+        self._engine.listeners.add(listener)
 
     def statistics(self) -> dict[str, float]:
         """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions,
@@ -196,17 +213,14 @@ class FillerManager:
                 raise
             return self._silent(exc)
 
-    def _open(
-        self, output: Output, name: str, language: str, voice: str | None, seed: int, by_default: bool
-    ) -> Session:
-        self._engine.bank.clips(output.rate)  # resampled here rather than in the first turn
-        session = Session(self._engine, output, id=name, language=language, voice=voice, seed=seed)
+    def _started(self, open_on: Callable[[Output], Session], output: Output, *, by_default: bool) -> Session:
+        session = open_on(output)
         try:
             output.start(session.source, self._engine.clock)
         except OutputError as exc:
             if not by_default or self._engine.config.output.device is not None:
                 raise
-            return self._open(self._silent(exc), name, language, voice, seed, False)
+            return self._started(open_on, self._silent(exc), by_default=False)
         return session
 
     def _silent(self, cause: OutputError) -> SilentOutput:

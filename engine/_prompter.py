@@ -215,5 +215,6 @@ class Prompter:
             progress_said=heard.progress,
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
+            owns_reply=line.output.owns_reply,
             started_s=heard.latest_start - origin,
         )

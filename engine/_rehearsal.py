@@ -8,6 +8,7 @@ import numpy as np
 from ..fillers import Config
 from ._clock import VirtualClock
 from ._engine import Engine
+from ._listeners import Listeners
 from ._session import Session
 from ._work import InlineWork
 from .outputs import SilentOutput
@@ -54,11 +55,12 @@ class Rehearsal:
             clock=clock,
             mixture=Mixture((policy,), self._rng),
             work=InlineWork(),
+            listeners=Listeners(InlineWork()),
             learns=False,
             judge=None,
             counters={},
         )
-        output = SilentOutput(rate)
+        output = SilentOutput(rate, owns_reply=record.owns_reply)
         session = Session(engine, output, id="rehearsal", language=record.language, voice=voice, seed=0)
         output.start(session.source, clock)
         turn = session.begin(agent=record.agent, prompt_tokens=record.prompt_tokens)

@@ -1,4 +1,4 @@
-"""Reply audio at the border: checked, converted, resampled."""
+"""The reply of a turn: checked, converted and resampled at the border, and handed to the mixer."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import numpy as np
 import soxr
 
 from ..fillers import Samples, UsageError
+from ._line import Line, Owner
+from .mixer import Tell
 
 
 class ReplyInput:
@@ -47,6 +49,44 @@ class ReplyInput:
         rest = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         self._resampler = None
         return np.asarray(rest, np.float32)
+
+
+class TurnReply:
+    """A turn's replies on their way into the mixer, one for each of its waits. Whoever calls holds the line's lock.
+
+    Args:
+        line: Where they sound.
+        turn: Whose they are.
+    """
+
+    def __init__(self, line: Line, turn: Owner) -> None:
+        self._line = line
+        self._turn = turn
+        self._input = ReplyInput(line.rate)
+        self._number: int | None = None
+
+    def convert(self, audio: Any, rate: int | None) -> tuple[Samples, int]:
+        """See `ReplyInput.convert`."""
+        return self._input.convert(audio, rate)
+
+    def write(self, samples: Samples) -> int:
+        """Play *samples*; return the frames queued. The first ones disarm and start the handoff."""
+        if self._number is None:
+            self._number = self._line.new_reply(self._turn)
+        return self._line.speak(self._number, samples)
+
+    def end(self) -> None:
+        """Play what the resampler still holds; no more of this reply will come."""
+        rest = self._input.finish()
+        if len(rest) and self._number is not None:
+            self._line.speak(self._number, rest)
+        self._line.post(Tell("end_reply"))
+        self._number = None
+
+    def pass_by(self) -> None:
+        """Have fillers yield to a reply that somebody else plays: to the mixer it is one without audio."""
+        self.write(np.zeros(0, np.float32))
+        self.end()
 
 
 def _checked(audio: Any) -> Samples:

@@ -10,7 +10,9 @@ from typing import Self
 from ..fillers import UsageError
 from ._engine import Engine
 from ._line import Line
+from ._listeners import Listener
 from ._turn import Turn
+from ._watch import ToolRun
 from .mixer import TapBlock
 from .outputs import Output, Source
 
@@ -25,12 +27,22 @@ class Session:
     its ``with`` block lets the queued reply be heard out first; `close` ends at once.
     """
 
-    def __init__(self, engine: Engine, output: Output, *, id: str, language: str, voice: str | None, seed: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        output: Output,
+        *,
+        id: str,
+        language: str,
+        voice: str | None,
+        seed: int,
+        listener: Listener | None = None,
+    ) -> None:
         self.id = id
         self._engine = engine
         self._language = language
         self._voice = voice
-        self._line = Line(engine, output, seed)
+        self._line = Line(engine, output, seed, listener)
         self._turns = 0
         self._turn: Turn | None = None
 
@@ -56,6 +68,16 @@ class Session:
     @property
     def closed(self) -> bool:
         return self._line.closed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a reply is pending: hold timers that would ask "are you still there?" meanwhile."""
+        return self._turn is not None and self._turn.waiting
+
+    @property
+    def filler_sounding(self) -> bool:
+        """Whether a filler sounded at the last look (`tick`): raise a voice activity detector's threshold meanwhile."""
+        return self._line.filler_sounding
 
     def begin(
         self,
@@ -128,6 +150,14 @@ class Session:
             held_since = self._line.held_since
             if self._line.resume() and self._turn is not None and held_since is not None:
                 self._turn.resumed(now, now - held_since)
+
+    def tool(self, name: str | None = None) -> ToolRun:
+        """Return what tells the newest turn that a tool runs, for a ``with`` or ``async with`` block; also a decorator.
+
+        Args:
+            name: The tool's; None: the decorated function's name.
+        """
+        return ToolRun(name, lambda: self._turn)
 
     def open_tap(self, seconds: float = 1.0) -> None:
         """Keep what is played from now on, up to *seconds* of it, for `read_tap`: for an echo canceller."""

@@ -78,6 +78,15 @@ class TurnSounds:
                 played.end_at, played.cut = max(now, played.start_at), True
                 played.heard_frames = round((played.end_at - played.start_at) * played.clip.rate)
 
+    @property
+    def silent(self) -> bool:
+        """Whether none sounds."""
+        return all(played.end_at is not None for played in self._played.values())
+
+    def record(self, cue: int, zero: float, now: float) -> SoundRecord:
+        """Return what was heard of *cue*, which has started, up to *now*; times count from *zero*."""
+        return _record(self._played[cue], zero, now)
+
     def first_start(self) -> float:
         """Return when the first one started; infinite without one."""
         return min((played.start_at for played in self._played.values()), default=math.inf)

@@ -1,75 +1,30 @@
 """A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
 
+import asyncio
 import math
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar, overload
 
-from ..fillers import Clip, UsageError
-from ._engine import Engine
-from ._line import Line
-from ._prompter import Prompter
-from ._reply import ReplyInput
-from ._sounds import TurnSounds
-from .mixer import MixerEvent, Tell
-from .planning import NEEDLESS_S, Planner
-from .prediction import Lesson, WaitDistribution
-from .turns import (
-    ANNOUNCING,
-    MilestoneRecord,
-    Outcome,
-    PredictionRecord,
-    TurnRecord,
-    TurnState,
-    WaitRecord,
-)
+from ..fillers import UsageError
+from ._lineturn import LineTurn
+from ._watch import ToolRun, tokens, tokens_async, write_all, write_all_async
+from .mixer import Tell
+from .turns import ANNOUNCING, Outcome, TurnRecord
+
+T = TypeVar("T")
+LOOK_S = 0.005
+"""s between two looks at whether fillers have yielded."""
+STUCK_LOOKS = 100
+"""Looks at an output that stands still after which a reply is held no longer: nobody hears the filler."""
 
 
-class Turn:
+class Turn(LineTurn):
     """From the end of the user's speech to the end of the agent's answer. Made by `Session.begin`.
 
     Calls out of order never raise: a milestone after the reply, or a second `finish`, is noted in the record and
     changes nothing; audio written after `finish` is still played; audio written after `cancel` or `retract`, or
     once a newer turn has begun, is refused, and the record says so.
     """
-
-    def __init__(
-        self,
-        line: Line,
-        engine: Engine,
-        *,
-        number: int,
-        id: str,
-        session: str,
-        began_at: float,
-        speech_ended_at: float,
-        agent: str | None,
-        language: str,
-        voice: str | None,
-        tentative: bool,
-        prompt_tokens: int | None,
-    ) -> None:
-        self.id = id
-        self.number = number
-        self._line = line
-        self._session = session
-        self._engine = engine
-        self._language = language
-        self._voice = voice
-        self._began_at = began_at
-        self._prompt_tokens = prompt_tokens
-        self._state = TurnState(
-            speech_ended_at=speech_ended_at, agent=agent, tentative=tentative, prompt_tokens=prompt_tokens
-        )
-        self._predicted: WaitDistribution | None = None
-        self._sounds = TurnSounds()
-        self._prompter = Prompter(self, line, engine, self._state, self._sounds, language=language, voice=voice)
-        self._input = ReplyInput(line.rate)
-        self._reply: int | None = None
-        self._tentative = tentative
-        self._lessons: list[Lesson] = []
-        self._outcome: Outcome = "waiting"
-        self._cancel_reason: str | None = None
-        self._ended_at: float | None = None
-        self._cut_off_at: float | None = None
 
     # News -------------------------------------------------------------------------------------------------------
 
@@ -125,7 +80,7 @@ class Turn:
             if self._state.status != "replying":
                 self._state.notes.append("wait_again without a reply: ignored")
                 return
-            self._end_reply()
+            self._reply.end()
             self._state.wait_again(self._line.reply_ends_at(now))
             self._prompter.wait_began()
             self.plan(first=True)
@@ -146,29 +101,126 @@ class Turn:
             UsageError: if *audio* is not that; nothing of it is played then.
         """
         with self._line.lock:
-            samples, given = self._input.convert(audio, rate)
+            samples, given = self._reply.convert(audio, rate)
             now = self._line.sync()
-            if self._outcome in ("cancelled", "retracted") or self._line.newest is not self or self._line.closed:
-                self._state.notes.append(f"{given} frames of reply written after the turn was over: refused")
-                self._engine.count("reply_refused")
+            if self._refuses(f"{given} frames of reply written"):
                 return 0
             if not given:
                 return self._line.mixer.reply_queued
-            if self._reply is None:
-                self._reply = self._line.new_reply(self)
             if self._state.status == "ended":
                 self._state.notes.append("reply written after finish: played")
-                self._line.speak(self._reply, samples)
-                self._end_reply()
+                self._reply.write(samples)
+                self._reply.end()
                 return self._line.mixer.reply_queued
             self._state.reply_available(now)
-            return self._line.speak(self._reply, samples)
+            return self._reply.write(samples)
 
     async def write_async(self, audio: Any, rate: int | None = None) -> int:
         """Like `write`, then wait while more than 2 s of reply are queued."""
         queued = self.write(audio, rate)
         await self._line.until_drained(self)
         return queued
+
+    @overload
+    def watch(self, audio: AsyncIterable[Any], rate: int | None = None) -> Coroutine[Any, Any, None]: ...
+    @overload
+    def watch(self, audio: Iterable[Any], rate: int | None = None) -> None: ...
+    def watch(
+        self, audio: AsyncIterable[Any] | Iterable[Any], rate: int | None = None
+    ) -> Coroutine[Any, Any, None] | None:
+        """Write all of a stream of reply audio, then finish: ``await turn.watch(tts_stream)``.
+
+        A plain iterable is written before this returns. Where the stream raises, or the task is cancelled, the turn is
+        cancelled and the exception goes on.
+
+        Args:
+            audio: Chunks as `write` takes them.
+            rate: Hz of *audio*; None: the session's.
+        """
+        if isinstance(audio, AsyncIterable):
+            return write_all_async(self, audio, rate)
+        write_all(self, audio, rate)
+        return None
+
+    @overload
+    def watch_llm(self, stream: AsyncIterable[T]) -> AsyncIterator[T]: ...
+    @overload
+    def watch_llm(self, stream: Iterable[T]) -> Iterator[T]: ...
+    def watch_llm(self, stream: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T] | Iterator[T]:
+        """Yield what *stream* does, and tell when it was begun (``llm_started``) and when its first item came.
+
+        Write ``async for token in turn.watch_llm(stream)``, or ``for`` where the stream is a plain iterable.
+        """
+        return tokens_async(self, stream) if isinstance(stream, AsyncIterable) else tokens(self, stream)
+
+    def tool(self, name: str) -> ToolRun:
+        """Return what tells that the tool *name* runs: ``with turn.tool("lookup"):``, or ``async with``."""
+        return ToolRun(name, lambda: self)
+
+    # A reply that somebody else plays ---------------------------------------------------------------------------
+
+    def reply_started(self, at: float | None = None) -> None:
+        """Take in that the reply has begun, on a path that stopgap does not own, or as text: fillers yield.
+
+        With an output that does not own the reply they fade within 20 ms, else they end by their handoff rule. Then
+        `finish`, or `wait_again` when a preamble has been heard.
+
+        Args:
+            at: s on the manager's clock, now or before; None: now.
+
+        Raises:
+            UsageError: if *at* is no number.
+        """
+        if at is not None and not math.isfinite(at):
+            raise UsageError(f"reply_started at {at!r} is no time; give s on the manager's clock")
+        with self._line.lock:
+            now = self._line.sync()
+            at = now if at is None else min(at, now)
+            if self._passes_by(at):
+                self.reply_heard(at, 0.0)
+
+    async def hand_over(self) -> None:
+        """Wait until the fillers have yielded to a reply that the caller will play: the whole handoff rule holds.
+
+        Returns at once where none sounds, and soon where nobody pulls the output's frames or the turn ends.
+        """
+        with self._line.lock:
+            now = self._line.sync()
+            wait = self._state.wait
+            if not self._passes_by(now):
+                return
+            if not self._line.filler_sounding:
+                self.reply_heard(now, 0.0)
+                return
+        position, still = -1, 0
+        while wait.heard_at is None and self._outcome == "waiting" and not self._line.closed:
+            await asyncio.sleep(LOOK_S)
+            with self._line.lock:
+                now = self._line.sync()
+                here = self._line.mixer.position
+                position, still = here, still + 1 if here == position else 0
+                if still >= STUCK_LOOKS and wait.heard_at is None:
+                    self._state.notes.append("fillers did not yield: the output stands still")
+                    self.reply_heard(now, 0.0)
+
+    def _passes_by(self, available_at: float) -> bool:
+        """Note a reply that does not come through here; return whether it is the first news of it."""
+        if self._state.status == "ended":
+            self._state.notes.append("reply_started after the turn's end: ignored")
+        if not self._state.reply_available(available_at):
+            return False
+        self._reply.pass_by()
+        return True
+
+    def _refuses(self, what: str) -> bool:
+        """Return whether the turn is over for good, and note that *what* came afterwards."""
+        if self._outcome not in ("cancelled", "retracted") and self._line.newest is self and not self._line.closed:
+            return False
+        self._state.notes.append(f"{what} after the turn was over: refused")
+        self._engine.count("reply_refused")
+        return True
+
+    # The end ----------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """The reply is complete (or there will be none). What is queued plays on; the turn is learned from."""
@@ -178,7 +230,7 @@ class Turn:
                 self._state.notes.append("a second finish: ignored")
                 return
             if self._state.status == "replying":
-                self._end_reply()
+                self._reply.end()
             else:
                 self._line.post(Tell("retire"))
             self._close("replied", now, cut_off_at=None)
@@ -193,17 +245,9 @@ class Turn:
         return " ".join(sound.text for sound in self.record.sounds if sound.text)
 
     @property
-    def pending(self) -> bool:
-        """Whether the turn is still open."""
-        return self._state.status != "ended"
-
-    def _end_reply(self) -> None:
-        """No more of this reply (of this wait) will come."""
-        rest = self._input.finish()
-        if len(rest) and self._reply is not None:
-            self._line.speak(self._reply, rest)
-        self._line.post(Tell("end_reply"))
-        self._reply = None
+    def waiting(self) -> bool:
+        """Whether a reply is pending: of the first wait, or of a further one."""
+        return self._state.open
 
     @property
     def record(self) -> TurnRecord:
@@ -211,61 +255,6 @@ class Turn:
         with self._line.lock:
             self._line.sync()
             return self._record()
-
-    @property
-    def plans_on_at(self) -> float:
-        """When to call `plan_on`, if nothing has happened by then; infinite: never."""
-        return self._prompter.again_at
-
-    def plan_on(self, at: float) -> None:
-        """The wait outlasts what is armed: go on planning, as of *at*."""
-        self._prompter.plan_on(at)
-
-    # What the line tells -------------------------------------------------------------------------------------
-
-    def plan(self, first: bool = False) -> None:
-        """Arm the cue sheet for what is known now."""
-        self._prompter.plan(first)
-
-    def on_sound(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
-        """Take in what happened to a filler of this turn; return its clip if it started."""
-        return self._sounds.take(event, at, requested_at)
-
-    def reply_heard(self, at: float, held_back_s: float) -> None:
-        """Take in that the reply began to sound, *held_back_s* after the mixer had it."""
-        for wait in self._state.waits:  # each wait has a reply of its own
-            if wait.available_at is not None and wait.heard_at is None:
-                wait.heard_at, wait.held_back_s = at, held_back_s
-                self._account(wait.available_at, held_back_s)
-                return
-
-    def _account(self, available_at: float, held_back_s: float) -> None:
-        """Tell the planner's restraint what its fillers did to a reply."""
-        if self._engine.learns and isinstance(self._prompter.policy, Planner):
-            restraint = self._engine.restraint
-            needless = available_at - NEEDLESS_S < self._sounds.first_start() < math.inf
-            self._engine.work.submit(lambda: restraint.observe(held_back_s, needless=needless))
-
-    def line_free(self, at: float) -> None:
-        """A further wait begins when the preamble has been heard out: now that is known, plan from there."""
-        if self._state.open and self._line.held_since is None:
-            if len(self._state.waits) > 1:
-                self._state.wait_began(at)
-                self._prompter.wait_began()
-            self.plan()
-
-    def line_closed(self, now: float) -> None:
-        self._sounds.stop(now)
-
-    def resumed(self, now: float, held_s: float) -> None:
-        """The user spoke for *held_s* and the turn goes on."""
-        began_at = self._state.wait.began_at
-        if began_at > now - held_s:  # a further wait had not begun: the preamble before it was held
-            self._state.wait_began(began_at + held_s)
-            held_s = 0.0
-        self._prompter.resumed(now, held_s)
-
-    # The end ----------------------------------------------------------------------------------------------------
 
     def _stop(self, outcome: Outcome, reason: str | None) -> None:
         with self._line.lock:
@@ -283,74 +272,3 @@ class Turn:
             self._cancel_reason = reason
             cut_off = None if outcome == "retracted" else (held if held is not None else now)
             self._close(outcome, now, cut_off_at=cut_off)
-
-    def _close(self, outcome: Outcome, now: float, cut_off_at: float | None) -> None:
-        state = self._state
-        state.end()
-        self._outcome, self._ended_at, self._cut_off_at = outcome, now, cut_off_at
-        if outcome != "retracted":
-            self._lessons = state.lessons(cut_off_at)
-            if not self._tentative:
-                self._judge()
-                self._learn()
-        self._line.sync()
-
-    def _judge(self) -> None:
-        """Have the mixture of policies learn from the turn, before the predictor does."""
-        judge = self._engine.judge
-        if judge is not None and judge.draws():
-            record = self._record()
-            self._engine.work.submit(lambda: judge.judge(record, self._line.rate, self._voice))
-
-    def _learn(self) -> None:
-        """Hand over what the turn taught."""
-        lessons, self._lessons = self._lessons, []
-        if lessons and self._engine.learns:
-            self._engine.work.submit(lambda: self._teach(lessons))
-
-    def _teach(self, lessons: list[Lesson]) -> None:
-        """Have the predictor learn, and the log keep, what the turn was."""
-        self._engine.predictor.learn(lessons)
-        log = self._engine.log
-        if log is not None:
-            with self._line.lock:  # the service thread: an agent's `finish` should not wait for the record to be made
-                record = self._record()
-            log.add(record)
-
-    def predict(self) -> WaitDistribution:
-        """Return what is predicted at the beginning, as of the first call."""
-        if self._predicted is None:
-            self._predicted = self._engine.predictor.predict("speech_ended", self._state.waits[0].news[0].context)
-        return self._predicted
-
-    def _record(self) -> TurnRecord:
-        state, predicted = self._state, self.predict()
-        zero = state.speech_ended_at
-
-        def since(at: float | None) -> float | None:
-            return None if at is None else at - zero
-
-        return TurnRecord(
-            id=self.id,
-            session=self._session,
-            agent=state.agent,
-            language=self._language,
-            outcome=self._outcome
-            if state.status == "ended"
-            else ("replied" if state.status == "replying" else "waiting"),
-            speech_ended_at=zero,
-            began_s=self._began_at - zero,
-            ended_s=since(self._ended_at),
-            cancel_reason=self._cancel_reason,
-            policy=self._prompter.policy.name,
-            prediction=PredictionRecord(*predicted.quantiles),
-            milestones=tuple(MilestoneRecord(n.name, n.at - zero, n.tool) for w in state.waits for n in w.news),
-            waits=tuple(
-                WaitRecord(w.began_at - zero, since(w.available_at), since(w.heard_at), w.held_back_s)
-                for w in state.waits
-            ),
-            sounds=self._sounds.records(zero, self._engine.clock.now()),
-            prompt_tokens=self._prompt_tokens,
-            notes=tuple(state.notes),
-            cut_off_s=since(self._cut_off_at),
-        )

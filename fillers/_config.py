@@ -114,6 +114,12 @@ class Handoffs(Section):
         handoff: Handoff = getattr(self, kind.value)
         return handoff
 
+    def beneath(self) -> "Handoffs":
+        """Return what is left of the rule where the reply sounds by a path of its own and cannot be held: every filler
+        fades at once, beneath the reply's first 20 ms."""
+        faded = {k.value: Handoff(fade_ms=20, gap_ms=-20, fade_in_ms=self.of(k).fade_in_ms) for k in Kind}
+        return Handoffs(**faded)
+
 
 class Reply(Section):
     """The reply's own audio."""

@@ -42,6 +42,12 @@ class Output(Protocol):
         """Hz."""
         ...
 
+    @property
+    def owns_reply(self) -> bool:
+        """Whether the reply goes through it, so that it can be held until the fillers have yielded. False: it sounds by
+        a path of its own, and fillers fade beneath it."""
+        ...
+
     def start(self, source: Source, clock: Clock) -> None:
         """Begin to play *source*.
 
@@ -80,6 +86,7 @@ class FrameClock:
     Args:
         rate: Hz.
         origin: s. When frame 0 is heard.
+        stall_s: s. How late is so late.
     """
 
     DRIFT = 0.01
@@ -87,14 +94,15 @@ class FrameClock:
     ROUNDING = 1e-5
     """Frames. Less than this is float noise."""
 
-    def __init__(self, rate: int, origin: float) -> None:
+    def __init__(self, rate: int, origin: float, stall_s: float = STALL_S) -> None:
         self.rate = rate
         self.origin = origin
+        self.stall_s = stall_s
 
     def observe(self, frame: int, at: float) -> None:
         """Note that *frame* is heard at *at*."""
         off = at - frame / self.rate - self.origin
-        self.origin += off if off < 0 or off > self.STALL_S else self.DRIFT * off
+        self.origin += off if off < 0 or off > self.stall_s else self.DRIFT * off
 
     def frame_at(self, at: float) -> int:
         """Return the first frame that is heard at *at* or after it: nothing sounds early."""

@@ -46,6 +46,7 @@ class DeviceOutput:
         block_frames: Frames per callback; 0 lets the device choose.
         wait: Where there is no such device yet: True starts silent and opens it once there is, False raises.
         unattended_s: s that armed fillers play on while the process gives no sign of life.
+        owns_reply: Whether the reply is written to the session. False: the application plays it by itself.
 
     Raises:
         OutputError: if there is no PortAudio, or no such device.
@@ -59,8 +60,10 @@ class DeviceOutput:
         block_frames: int = 0,
         wait: bool = False,
         unattended_s: float = UNATTENDED_S,
+        owns_reply: bool = True,
     ) -> None:
         self.rate = rate
+        self.owns_reply = owns_reply
         self._device = device
         self._block_frames = block_frames
         self._wait = wait

@@ -25,6 +25,7 @@ class FileOutput:
 
     def __init__(self, path: str | Path, rate: int = 24_000) -> None:
         self.rate = rate
+        self.owns_reply = True
         self.path = Path(path)
         if self.path.suffix.lower() not in (".wav", ".flac"):
             raise OutputError(f"{self.path} is neither .wav nor .flac; name the file so")

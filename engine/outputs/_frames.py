@@ -22,17 +22,28 @@ class FrameOutput:
         rate: Hz.
         frame_ms: ms. Length of a frame, > 0; ``rate * frame_ms`` gives whole frames of samples.
         latency_s: s from the pull to the ear.
+        owns_reply: Whether the reply is written to the session. False: the transport plays it beside the frames.
+        stall_s: s without a pull after which the line counts as having been silent: what is pulled next is heard then.
     """
 
-    def __init__(self, rate: int = 24_000, frame_ms: float = 20.0, *, latency_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        rate: int = 24_000,
+        frame_ms: float = 20.0,
+        *,
+        latency_s: float = 0.0,
+        owns_reply: bool = True,
+        stall_s: float = FrameClock.STALL_S,
+    ) -> None:
         if not frame_ms > 0 or (rate * frame_ms) % 1000:
             raise UsageError(f"frame_ms={frame_ms!r} gives no whole number of samples at {rate} Hz; use 10, 20 or 40")
         self.rate = rate
         self.frame_samples = int(rate * frame_ms / 1000)
         self.latency_s = latency_s
-        self.stall_s = FrameClock.STALL_S
+        self.owns_reply = owns_reply
+        self.stall_s = stall_s
         """s without a pull after which the line counts as silent."""
-        self._frames = FrameClock(rate, 0.0)
+        self._frames = FrameClock(rate, 0.0, stall_s)
         self._source: Source | None = None
         self._clock: Clock | None = None
         self._first = 0
@@ -46,7 +57,7 @@ class FrameOutput:
 
     def start(self, source: Source, clock: Clock) -> None:
         self._source, self._clock, self._first = source, clock, source.position
-        self._frames = FrameClock(self.rate, self.now() - self._first / self.rate)
+        self._frames = FrameClock(self.rate, self.now() - self._first / self.rate, self.stall_s)
 
     def read(self) -> Samples:
         """Return the next frame, float32, shape (frame_samples,); silence before `start` and after `close`."""
@@ -92,7 +103,7 @@ class FrameOutput:
 
     def leave(self) -> None:
         """Go on from what the batch knew, alone."""
-        self._frames, self._on_close = FrameClock(self.rate, self._frames.origin), None
+        self._frames, self._on_close = FrameClock(self.rate, self._frames.origin, self.stall_s), None
 
     def now(self) -> float:
         """Return when what is pulled now is heard, s on the clock; 0 before `start`."""

@@ -12,10 +12,12 @@ class MemoryOutput:
 
     Args:
         rate: Hz.
+        owns_reply: Whether the reply is written to the session.
     """
 
-    def __init__(self, rate: int = 24_000) -> None:
+    def __init__(self, rate: int = 24_000, *, owns_reply: bool = True) -> None:
         self.rate = rate
+        self.owns_reply = owns_reply
         self._blocks: list[Samples] = []
         self._frames = FrameClock(rate, 0.0)
         self._source: Source | None = None

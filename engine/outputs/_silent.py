@@ -9,10 +9,12 @@ class SilentOutput:
 
     Args:
         rate: Hz.
+        owns_reply: Whether the reply is written to the session.
     """
 
-    def __init__(self, rate: int = 24_000) -> None:
+    def __init__(self, rate: int = 24_000, *, owns_reply: bool = True) -> None:
         self.rate = rate
+        self.owns_reply = owns_reply
         self._frames = FrameClock(rate, 0.0)
         self._source: Source | None = None
 

@@ -62,9 +62,9 @@ class Planner:
         self._config = config
         self._predictor = predictor
         self._restraint = restraint if restraint is not None else Restraint(config.limits)
-        self._dearer: dict[float, Config] = {1.0: config}
-        """The configuration by the factor on the cost of delay."""
-        self._classes: dict[tuple[float, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
+        self._variants: dict[tuple[float, bool], Config] = {(1.0, True): config}
+        """The configuration by the factor on the cost of delay, and by whether the reply can be held."""
+        self._classes: dict[tuple[object, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
         self._solved: dict[tuple[object, ...], _Cached] = {}
 
     def plan(self, situation: Situation) -> Sheet:
@@ -116,7 +116,8 @@ class Planner:
     def _key(self, situation: Situation, base: int) -> tuple[object, ...]:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
-            _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0, base,
+            _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0,
+            situation.owns_reply, base,
         )  # fmt: skip
 
     def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
@@ -131,10 +132,11 @@ class Planner:
         if len(self._solved) >= MOST_PLANS:
             self._solved.pop(next(iter(self._solved)), None)
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
-        config = self._priced(prices.delay_factor)
+        variant = prices.delay_factor, situation.owns_reply
+        config = self._variant(*variant)
         induction = Induction(
             rest,
-            self._classes_of(situation.clips, config, prices.delay_factor),
+            self._classes_of(situation.clips, config, variant),
             config,
             excess=self._excess(situation),
             most=_most(situation),
@@ -153,16 +155,20 @@ class Planner:
     def _excess(self, situation: Situation) -> int:
         return max(0, situation.recent - self._config.costs.repeat_free_per_minute)
 
-    def _priced(self, factor: float) -> Config:
-        """Return the configuration with a reply's delay at *factor* times its cost."""
-        if factor not in self._dearer:
-            costs = self._config.costs
+    def _variant(self, factor: float, owns_reply: bool) -> Config:
+        """Return the configuration with a reply's delay at *factor* times its cost and the handoff that is possible."""
+        if (factor, owns_reply) not in self._variants:
+            costs, handoff = self._config.costs, self._config.handoff
             dearer = costs.model_copy(update={"reply_delay": factor * costs.reply_delay})
-            self._dearer[factor] = self._config.model_copy(update={"costs": dearer})
-        return self._dearer[factor]
+            self._variants[factor, owns_reply] = self._config.model_copy(
+                update={"costs": dearer, "handoff": handoff if owns_reply else handoff.beneath()}
+            )
+        return self._variants[factor, owns_reply]
 
-    def _classes_of(self, clips: tuple[Clip, ...], config: Config, factor: float) -> tuple[ClipClass, ...]:
-        key = (factor, *map(id, clips))
+    def _classes_of(
+        self, clips: tuple[Clip, ...], config: Config, variant: tuple[float, bool]
+    ) -> tuple[ClipClass, ...]:
+        key = (*variant, *map(id, clips))
         if key not in self._classes:
             self._classes[key] = (clips, clip_classes(clips, config))
         return self._classes[key][1]

@@ -47,6 +47,8 @@ class Situation:
     """s until nothing new may start (``limits.max_wait_s``)."""
     first: bool
     """Whether this is the first plan of the wait."""
+    owns_reply: bool = True
+    """Whether the reply can be held until a filler has yielded; else every filler that sounds then is cut."""
     started_s: float = -math.inf
     """s from now to the start of the filler that has started last: an output's latency ahead at most, else past."""
 

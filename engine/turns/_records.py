@@ -92,6 +92,13 @@ class TurnRecord:
     """Calls that came out of order and what was done with them."""
     cut_off_s: float | None = None
     """When the turn was cancelled: the barge-in, if `cancel` followed one."""
+    owns_reply: bool = True
+    """Whether the reply could be held until fillers had yielded (see `Output`)."""
+
+    @property
+    def filler_text(self) -> str:
+        """What was heard of the fillers' text, for a transcript or the agent's context. Mark it as filler there."""
+        return " ".join(sound.text for sound in self.sounds if sound.text)
 
     @property
     def first_sound_s(self) -> float | None:

@@ -129,6 +129,7 @@ class TwoSided:
 
     def __init__(self, inner: Output) -> None:
         self._inner = inner
+        self.owns_reply = inner.owns_reply
         self._user: list[tuple[int, Samples]] = []
         self._source: Source | None = None
 
