@@ -84,6 +84,8 @@ class FillerManager:
         self._engine.log = self._log
         self._ids = itertools.count(1)
         self._sessions: list[Session] = []
+        self._xruns = 0.0
+        """Of sessions that are no longer in the list."""
         self._warned = False
 
     @classmethod
@@ -147,6 +149,7 @@ class FillerManager:
             )  # fmt: skip
 
         session = self._started(open_on, chosen, by_default=output is None)
+        self._xruns += sum(_xruns(s) for s in self._sessions if s.closed)
         self._sessions = [s for s in self._sessions if not s.closed]
         self._sessions.append(session)
         self._engine.work.watch(session)
@@ -160,7 +163,7 @@ class FillerManager:
 
     def statistics(self) -> dict[str, float]:
         """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions,
-        turns_logged, turns_unlogged (that could not be written to `Config.turn_log`).
+        turns_logged, turns_unlogged (that could not be written to `Config.turn_log`), xruns (of devices).
 
         ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
         next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
@@ -169,6 +172,7 @@ class FillerManager:
         """
         return {
             **self._engine.counters,
+            "xruns": self._xruns + sum(map(_xruns, self._sessions)),
             "clip_bytes": self._engine.bank.nbytes,
             "native_mixer": int(native_available),
             "planned_share": self._planned_share,
@@ -229,6 +233,10 @@ class FillerManager:
             self._warned = True
             logger.warning("no sound: %s; turns go on without it", cause)
         return SilentOutput(self._engine.config.output.rate)
+
+
+def _xruns(session: Session) -> float:
+    return session.output.statistics().get("underruns", 0.0)
 
 
 def policies_of_mode(config: Config, predictor: LatencyPredictor, restraint: Restraint) -> tuple[Policy, ...]:

@@ -370,7 +370,7 @@ def test_a_decorated_tool_belongs_to_the_turn_in_which_it_runs(bank: ClipBank) -
 
             assert await weather("Basel") == "rain in Basel"
             turn = session.begin()
-            assert (await asyncio.gather(weather("Bern"), weather("Bonn"))) == ["rain in Bern", "rain in Bonn"]
+            assert list(await asyncio.gather(weather("Bern"), weather("Bonn"))) == ["rain in Bern", "rain in Bonn"]
             assert what_time() == "noon"
             assert weather.__name__ == "weather"
             return [(m.name, m.tool) for m in turn.record.milestones[1:]]

@@ -140,6 +140,7 @@ class DeviceOutput:
 
     def close(self) -> None:
         self._closed = True
+        self.statistics()  # what the stream has counted outlives it
         streams = [stream for stream in (self._stream, self._lost, self._opened) if stream is not None]
         self._stream = self._lost = self._opened = None
         for stream in streams:
