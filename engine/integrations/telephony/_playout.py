@@ -1,0 +1,226 @@
+"""What a provider holds and has played, as far as can be known from here."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ....fillers import Samples
+from ...outputs._frames import as_pcm16
+
+MARK_PREFIX = "stopgap-"
+_HISTORY_S = 1.0
+"""s of played sound that is kept: an estimate of the playing position may move back by less."""
+_FADE_S = 0.025
+"""s. What becomes silent within this is being stopped."""
+_EARLY_S = 0.005
+"""s. A mark that comes back earlier than its sound can have been played tells nothing about playing."""
+_FILL_UP_S = 0.1
+"""s. Where only whole frames are taken, the end of a sound is filled up with silence when no more than this is queued."""
+_MARKS_PENDING = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Throw away all that is queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Queue this."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Tell when all before this was played."""
+
+    name: str
+
+
+Order = Clear | Play | Mark
+
+
+class Playout:
+    """Turns "play this from sample *first* on" into orders for a queue that can only be appended to or emptied.
+
+    The provider is taken to play at the sound's own pace from the moment at which sound was sent to its empty queue. So
+    the way there need not be known, only stay the same: a clear takes as long to arrive as the sound did. Marks that
+    come back tell when the provider is behind that (its queue began late, or paused); nobody needs to send any.
+
+    Silence is not queued unless sound that is known follows. So a reply after silence, and more of a reply that had
+    been sent to its end, are appended; `Clear` is ordered only where queued sound turns out different. Whatever was
+    late catches up at the next silence.
+
+    After a clear everything from the playing position on is sent again. The provider is really there plus or minus
+    what the way's delay has changed by since the sound before was sent: that much of the sound around the seam is
+    heard twice, or not at all, and nothing else. Where it is known to be behind, and what comes is not silence, the
+    sound that it still owes comes first. News never loses its beginning.
+
+    It does no I/O and reads no clock.
+
+    Args:
+        rate: Hz.
+        frame: Samples in a message.
+        lead: The most samples that the provider may hold.
+        ahead: Samples by which what is taken in reaches beyond the time.
+        mark_every: Samples of sound between two marks; 0: none.
+        take_back: Whether queued sound may be cleared.
+        whole_frames: Whether each message must have a whole frame; else the last one before silence is shorter.
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        frame: int,
+        lead: int,
+        ahead: int,
+        *,
+        mark_every: int = 0,
+        take_back: bool = True,
+        whole_frames: bool = False,
+    ) -> None:
+        self._rate, self._frame, self._lead, self._ahead = rate, frame, lead, ahead
+        self._mark_every, self._take_back, self._whole_frames = mark_every, take_back, whole_frames
+        self._track: Samples = np.zeros(0, np.float32)
+        self._kept_from = 0
+        self._sent = 0
+        """Samples before this have been sent, or need not be."""
+        self._run: tuple[int, float] | None = None
+        """Sample and s at which the queue last began; None: it is empty."""
+        self._clearing = False
+        self._marks = 0
+        self._marked = 0
+        self._pending: dict[str, tuple[int, float]] = {}
+        """Marks under way: sample, and the s at which it would be played if there were no way."""
+        self._trips: deque[float] = deque(maxlen=50)
+        """s that marks were under way, of late."""
+        self._trips_of_run: deque[float] = deque(maxlen=3)
+        self._believes = True
+        """Whether marks tell about playing."""
+        self.clears = 0
+        self.resent = 0
+        """Samples that were sent a second time."""
+
+    @property
+    def behind_s(self) -> float:
+        """s by which the provider is behind where the clock alone would have it; at most half the lead."""
+        if not (self._believes and self._trips_of_run):
+            return 0.0
+        return min(min(self._trips_of_run) - min(self._trips), 0.5 * self._lead / self._rate)
+
+    def position(self, now: float) -> int:
+        """Return the sample that is played when a message sent at *now* arrives."""
+        if self._run is None:
+            return self._sent
+        first, at = self._run
+        return min(self._sent, first + int(max(0.0, now - at - self.behind_s) * self._rate + 1e-4))
+
+    def take(self, first: int, samples: Samples, now: float) -> None:
+        """Play *samples* from the number *first* on, in the place of what was to be played from there on."""
+        position = self.position(now)
+        samples = samples[max(0, self._kept_from - first) :]
+        first = max(first, self._kept_from)
+        before = self._track[first - self._kept_from : self._sent - self._kept_from]
+        self._track = np.concatenate([self._track[: first - self._kept_from], samples])
+        if self._take_back and len(before):
+            self._reconsider(first, before, position)
+        spare = max(0, min(position, self._sent) - round(_HISTORY_S * self._rate) - self._kept_from)
+        self._track, self._kept_from = self._track[spare:], self._kept_from + spare
+
+    def orders(self, now: float) -> list[Order]:
+        """Return what to tell the provider. It is taken to have been told."""
+        orders: list[Order] = [Clear()] if self._clearing else []
+        self._clearing = False
+        end = self._kept_from + len(self._track)
+        audible = np.flatnonzero(as_pcm16(self._track[self._sent - self._kept_from :]))
+        if not len(audible):
+            return orders
+        sounds_from, sounds_until = self._sent + int(audible[0]), self._sent + int(audible[-1]) + 1
+        position = self.position(now)
+        if position >= self._sent:
+            self._sent = position = min(sounds_from, max(self._sent, end - self._ahead))
+            self._run, self._marked = (position, now), position
+            self._trips_of_run.clear()
+        while self._sent < sounds_until:
+            size = self._next_size(sounds_until, end, position)
+            if not size or self._sent + size > position + self._lead:
+                break
+            start = self._sent - self._kept_from
+            orders.append(Play(self._track[start : start + size].copy()))
+            self._sent += size
+            ended = self._sent >= sounds_until and sounds_until + self._frame <= end
+            if self._mark_every and (ended or self._sent - self._marked >= self._mark_every):
+                orders.append(self._mark())
+        return orders
+
+    def echoed(self, name: str, now: float) -> None:
+        """Take in that the mark *name* came back. Those of sound that was cleared, and unknown ones, say nothing."""
+        if name not in self._pending:
+            return
+        sample, expected = self._pending[name]
+        self._pending = {other: mark for other, mark in self._pending.items() if mark[0] > sample}
+        trip = now - expected
+        if trip < -_EARLY_S:
+            self._believes = False
+        self._trips.append(trip)
+        self._trips_of_run.append(trip)
+
+    def lost(self, now: float) -> None:
+        """Take in that the line is gone with all that it held: what was not played yet is still to be sent."""
+        self._sent = self.position(now)
+        self._forget_queue()
+        self._clearing = False
+
+    def _next_size(self, sounds_until: int, end: int, position: int) -> int:
+        """Return the samples of the next message; 0: it should wait.
+
+        What ends within a frame may go on soon (text-to-speech comes in pieces): silence behind it would have to be
+        taken back then.
+        """
+        if sounds_until - self._sent >= self._frame:
+            return self._frame
+        if not self._whole_frames:
+            return sounds_until - self._sent
+        urgent = self._sent - position <= _FILL_UP_S * self._rate
+        return self._frame if urgent and self._sent + self._frame <= end else 0
+
+    def _reconsider(self, first: int, before: Samples, position: int) -> None:
+        """See whether what was sent from *first* on was right."""
+        after = self._track[first - self._kept_from :]
+        same = bool(np.array_equal(as_pcm16(before), as_pcm16(after[: len(before)])))
+        if same:
+            return
+        back_to = min(position, first)
+        if position < self._sent:
+            now_due = self._kept_from + len(self._track) - self._ahead
+            if first <= now_due and not _audible(after[round(_FADE_S * self._rate) :]):
+                back_to = first  # the sound stops: what the provider still owes of it is not wanted any more
+            self._clearing = True
+            self.clears += 1
+            self.resent += max(0, self._sent - max(back_to, position))
+        self._sent = max(back_to, self._kept_from)
+        self._forget_queue()
+
+    def _forget_queue(self) -> None:
+        self._run = None
+        self._pending.clear()
+        self._trips_of_run.clear()
+
+    def _mark(self) -> Mark:
+        assert self._run is not None
+        first, at = self._run
+        self._marks += 1
+        self._marked = self._sent
+        name = f"{MARK_PREFIX}{self._marks}"
+        self._pending[name] = self._sent, at + (self._sent - first) / self._rate
+        if len(self._pending) > _MARKS_PENDING:
+            del self._pending[next(iter(self._pending))]
+        return Mark(name)
+
+
+def _audible(samples: Samples) -> bool:
+    pcm: npt.NDArray[np.int16] = as_pcm16(samples)
+    return bool(pcm.any())

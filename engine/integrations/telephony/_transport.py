@@ -1,0 +1,136 @@
+"""Frames over the WebSocket of a call."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+
+from ....fillers import Samples
+from ...mixer import NativeMixer, ReferenceMixer, Stop
+from ...outputs import AheadTransport, FrameOutput
+from ._dialects import Dialect
+from ._playout import Clear, Order, Play, Playout
+
+logger = logging.getLogger("stopgap")
+
+SendText = Callable[[str], Awaitable[None]]
+"""Sends one WebSocket text message; raises when the socket is gone."""
+
+PATIENCE_S = 2.0
+"""s after which a socket that takes nothing any more counts as gone."""
+
+
+class StreamTransport:
+    """An `AheadTransport` that speaks to a provider; what it sends and when `Playout` decides.
+
+    While there is no line (before `connect`, after `lose`) `put` waits, and with it the time of who feeds it: fillers
+    and reply go on where they stopped once there is a line again, from the first sample that was not played. What
+    the network swallowed before the loss was noticed is not known to be lost.
+
+    Args:
+        send_text: Of the socket.
+        playout: Made for the output's rate and frames.
+        on_put: Called after each `put`: what was pulled for it may be taken in now.
+    """
+
+    def __init__(self, send_text: SendText, playout: Playout, on_put: Callable[[], None] = lambda: None) -> None:
+        self.playout = playout
+        self.losses = 0
+        self._send_text, self._on_put = send_text, on_put
+        self._dialect: Dialect | None = None
+        self._closed = False
+        self._news = asyncio.Event()
+        self._line = 0
+        """Counts the lines there were."""
+
+    @property
+    def connected(self) -> bool:
+        return self._dialect is not None
+
+    def connect(self, dialect: Dialect, send_text: SendText | None = None) -> None:
+        """There is a line, perhaps another one: over a new socket, if *send_text* is given."""
+        self._leave()
+        self._send_text = send_text or self._send_text
+        self._dialect = dialect
+        self._news.set()
+
+    def lose(self) -> None:
+        """There is no line any more."""
+        if self._dialect is not None:
+            self.losses += 1
+            self._leave()
+
+    def close(self) -> None:
+        """Nothing more is sent; who waits in `put` goes on."""
+        self._closed = True
+        self._news.set()
+
+    async def put(self, first: int, samples: Samples) -> None:
+        """Play *samples* from the number *first* on. Waits while there is no line; never raises for its sake."""
+        now = asyncio.get_running_loop().time
+        self.playout.take(first, samples, now())
+        await self._send(now)
+        self._on_put()
+
+    async def _send(self, now: Callable[[], float]) -> None:
+        while not self._closed:
+            await self._news.wait()
+            line, dialect = self._line, self._dialect
+            if self._closed or dialect is None:
+                continue
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    for order in self.playout.orders(now()):
+                        await self._send_text(_said(order, dialect))
+                        if line != self._line:
+                            break
+                    else:
+                        return
+            except Exception as exc:  # of whatever web framework it is
+                if line == self._line:
+                    logger.warning("the line of a call is gone (%r); its sound waits for another one", exc)
+                    self.lose()
+
+    def _leave(self) -> None:
+        self.playout.lost(asyncio.get_running_loop().time())
+        self._line += 1
+        self._dialect = None
+        if not self._closed:
+            self._news.clear()
+
+
+async def send_paced(output: FrameOutput, transport: AheadTransport) -> None:
+    """Give *transport* a frame whenever one is due, on absolute deadlines, until *output* is closed.
+
+    For transports that cannot take back. Unlike `FrameOutput.paced`, frames that could not be sent in time are not sent
+    in a burst later, which would put all that follows off for good: after a block of more than a frame the timeline
+    goes on where it stopped. Nothing is skipped.
+    """
+    source = output.source
+    if source is None:
+        return
+    loop = asyncio.get_running_loop()
+    frame_s = output.frame_samples / output.rate
+    origin, due = source.position, loop.time()
+    closed = False
+    while not closed:
+        closed = output.source is None
+        if closed and isinstance(source, NativeMixer | ReferenceMixer):
+            source.post(Stop(flush=True))
+        late_s = loop.time() - due
+        stalled = late_s > frame_s
+        if stalled:
+            due, late_s = due + late_s, 0.0
+        output.observe(late_s, anew=stalled)
+        first, frame = source.position, np.empty(output.frame_samples, np.float32)
+        source.render(frame)
+        await transport.put(first - origin, frame)
+        due += frame_s
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+def _said(order: Order, dialect: Dialect) -> str:
+    if isinstance(order, Play):
+        return dialect.media(dialect.format.encode(order.samples))
+    return dialect.clear() if isinstance(order, Clear) else dialect.mark(order.name)

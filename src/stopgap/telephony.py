@@ -1,0 +1,43 @@
+"""Phone calls over a provider's media WebSocket: Twilio's Media Streams, Telnyx, Plivo, Exotel, SignalWire."""
+
+from stopgap.engine.integrations.telephony import (
+    AudioFormat,
+    CallerAudio,
+    Cleared,
+    Connected,
+    Dialect,
+    Dtmf,
+    Incoming,
+    MarkPlayed,
+    Media,
+    Playout,
+    Received,
+    StreamFailed,
+    StreamStarted,
+    StreamStopped,
+    StreamTransport,
+    TelephonyCall,
+    parse_message,
+    send_paced,
+)
+
+__all__ = [
+    "AudioFormat",
+    "CallerAudio",
+    "Cleared",
+    "Connected",
+    "Dialect",
+    "Dtmf",
+    "Incoming",
+    "MarkPlayed",
+    "Media",
+    "Playout",
+    "Received",
+    "StreamFailed",
+    "StreamStarted",
+    "StreamStopped",
+    "StreamTransport",
+    "TelephonyCall",
+    "parse_message",
+    "send_paced",
+]
