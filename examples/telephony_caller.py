@@ -57,10 +57,14 @@ class Provider:
 
     Time is the number of samples played; sound that is not there is silence. ``clear`` empties the queue and, as
     Twilio and Telnyx document, gives its marks back at once.
+
+    Args:
+        stream: Its name.
+        format: Of what it is sent.
     """
 
-    def __init__(self, stream: str = "MZ0") -> None:
-        self.stream = stream
+    def __init__(self, stream: str = "MZ0", format: AudioFormat = MULAW) -> None:
+        self.stream, self.format = stream, format
         self.happenings: list[Happening] = []
         self.held = self.held_most = 0
         """Samples in the queue, and the most there ever were."""
@@ -72,6 +76,16 @@ class Provider:
     def heard(self) -> Sound:
         """Everything that was played, silence included."""
         return np.concatenate([np.zeros(0, np.float32), *self._heard])
+
+    @property
+    def next_mark(self) -> int | None:
+        """Sample at which the next mark will be played; None without one."""
+        at = self.played
+        for item in self._queue:
+            if isinstance(item, str):
+                return at
+            at += len(item)
+        return None
 
     def advance(self, to: int) -> list[str]:
         """Play up to the sample *to*; return the messages that this gives rise to."""
@@ -96,7 +110,7 @@ class Provider:
         assert message["streamSid"] == self.stream
         match message["event"]:
             case "media":
-                sound = MULAW.decode(base64.b64decode(message["media"]["payload"]))
+                sound = self.format.decode(base64.b64decode(message["media"]["payload"]))
                 self.happenings.append(Happening(self.played, "media" if self.held else "begins", len(sound)))
                 self._queue.append(sound)
                 self.held += len(sound)

@@ -129,6 +129,8 @@ class TelephonyCall:
         None for what is stopgap's own business (its marks), sound that is not the caller's, and bad messages: those are
         ignored, with one logged warning a call.
         """
+        if self._transport is not None:
+            self._transport.alive()
         try:
             message = parse_message(text)
             if isinstance(message, Media):
@@ -223,12 +225,8 @@ class TelephonyCall:
             rate, frame, lead, ahead, mark_every=every, take_back=take_back, whole_frames=dialect.whole_frames
         )
         self._transport = StreamTransport(self._send_text, playout, self._session.tick)
-        sending = (
-            send_ahead(output, self._transport, lead_ms=1000.0 * ahead / rate)
-            if take_back
-            else send_paced(output, self._transport)
-        )
-        self._sender = asyncio.create_task(sending, name="stopgap-telephony")
+        lead_ms = 1000.0 * ahead / rate if take_back else 0.0
+        self._sender = asyncio.create_task(_feed(output, self._transport, lead_ms), name="stopgap-telephony")
         self._sender.add_done_callback(_report)
 
     async def _end_session(self) -> None:
@@ -247,6 +245,15 @@ class TelephonyCall:
         self._ignored += 1
         if self._ignored == 1:
             logger.warning("%s: ignored; the call goes on, and further such messages are only counted", why)
+
+
+async def _feed(output: FrameOutput, transport: StreamTransport, lead_ms: float) -> None:
+    if output.source is None:
+        return  # closed before anything was sent
+    if lead_ms:
+        await send_ahead(output, transport, lead_ms=lead_ms)
+    else:
+        await send_paced(output, transport)
 
 
 def _report(sender: "asyncio.Task[None]") -> None:

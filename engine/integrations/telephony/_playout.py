@@ -10,14 +10,14 @@ from ....fillers import Samples
 from ...outputs._frames import as_pcm16
 
 MARK_PREFIX = "stopgap-"
-_HISTORY_S = 1.0
-"""s of played sound that is kept: an estimate of the playing position may move back by less."""
+_HISTORY_S = 3.0
+"""s of played sound that is kept: so far the playing position may turn out to be further back."""
 _FADE_S = 0.025
 """s. What becomes silent within this is being stopped."""
 _EARLY_S = 0.005
 """s. A mark that comes back earlier than its sound can have been played tells nothing about playing."""
 _FILL_UP_S = 0.1
-"""s. Where only whole frames are taken, the end of a sound is filled up with silence when no more than this is queued."""
+"""s. Where only whole frames are taken, a sound's end is filled up with silence when no more than this is queued."""
 _MARKS_PENDING = 64
 
 
@@ -90,6 +90,8 @@ class Playout:
         """Samples before this have been sent, or need not be."""
         self._run: tuple[int, float] | None = None
         """Sample and s at which the queue last began; None: it is empty."""
+        self._past: deque[tuple[int, float, int]] = deque(maxlen=256)
+        """Earlier times at which the queue began, and the sample at which it ended."""
         self._clearing = False
         self._marks = 0
         self._marked = 0
@@ -142,6 +144,7 @@ class Playout:
         position = self.position(now)
         if position >= self._sent:
             self._sent = position = min(sounds_from, max(self._sent, end - self._ahead))
+            self._end_run(position)
             self._run, self._marked = (position, now), position
             self._trips_of_run.clear()
         while self._sent < sounds_until:
@@ -168,10 +171,11 @@ class Playout:
         self._trips.append(trip)
         self._trips_of_run.append(trip)
 
-    def lost(self, now: float) -> None:
-        """Take in that the line is gone with all that it held: what was not played yet is still to be sent."""
-        self._sent = self.position(now)
+    def lost(self, at: float) -> None:
+        """Take in that the line was gone at *at* with all that it held: what was not played then will be sent again."""
+        self._sent = max(self._was_played(at), self._kept_from)
         self._forget_queue()
+        self._past.clear()
         self._clearing = False
 
     def _next_size(self, sounds_until: int, end: int, position: int) -> int:
@@ -202,7 +206,21 @@ class Playout:
             self.clears += 1
             self.resent += max(0, self._sent - max(back_to, position))
         self._sent = max(back_to, self._kept_from)
+        self._end_run(position)
         self._forget_queue()
+
+    def _end_run(self, until: int) -> None:
+        if self._run is not None:
+            self._past.append((*self._run, until))
+
+    def _was_played(self, at: float) -> int:
+        """Return the sample that was played at *at*, which may be before the queue last began."""
+        if self._run is None or at >= self._run[1]:
+            return self.position(at)
+        for first, began_at, until in reversed(self._past):
+            if at >= began_at:
+                return min(until, first + int((at - began_at) * self._rate + 1e-4))
+        return self._past[0][0] if self._past else self._run[0]
 
     def _forget_queue(self) -> None:
         self._run = None

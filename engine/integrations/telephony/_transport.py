@@ -19,6 +19,8 @@ SendText = Callable[[str], Awaitable[None]]
 
 PATIENCE_S = 2.0
 """s after which a socket that takes nothing any more counts as gone."""
+REPEAT_S = 2.5
+"""s of sound that are played again at most after a line that was lost without a word."""
 
 
 class StreamTransport:
@@ -26,7 +28,7 @@ class StreamTransport:
 
     While there is no line (before `connect`, after `lose`) `put` waits, and with it the time of who feeds it: fillers
     and reply go on where they stopped once there is a line again, from the first sample that was not played. What
-    the network swallowed before the loss was noticed is not known to be lost.
+    may have been played, from when the line was last known to be there on, is played again: at most `REPEAT_S`.
 
     Args:
         send_text: Of the socket.
@@ -39,6 +41,7 @@ class StreamTransport:
         self.losses = 0
         self._send_text, self._on_put = send_text, on_put
         self._dialect: Dialect | None = None
+        self._alive_at = 0.0
         self._closed = False
         self._news = asyncio.Event()
         self._line = 0
@@ -50,16 +53,26 @@ class StreamTransport:
 
     def connect(self, dialect: Dialect, send_text: SendText | None = None) -> None:
         """There is a line, perhaps another one: over a new socket, if *send_text* is given."""
-        self._leave()
+        self.lose()
         self._send_text = send_text or self._send_text
         self._dialect = dialect
+        self.alive()
         self._news.set()
 
+    def alive(self) -> None:
+        """There is news from the line now: what it was to have played by now it has."""
+        self._alive_at = asyncio.get_running_loop().time()
+
     def lose(self) -> None:
-        """There is no line any more."""
-        if self._dialect is not None:
-            self.losses += 1
-            self._leave()
+        """There is no line any more, nobody knows since when; certainly there was when it was last `alive`."""
+        if self._dialect is None:
+            return
+        self.playout.lost(max(self._alive_at, asyncio.get_running_loop().time() - REPEAT_S))
+        self.losses += 1
+        self._line += 1
+        self._dialect = None
+        if not self._closed:
+            self._news.clear()
 
     def close(self) -> None:
         """Nothing more is sent; who waits in `put` goes on."""
@@ -91,13 +104,6 @@ class StreamTransport:
                 if line == self._line:
                     logger.warning("the line of a call is gone (%r); its sound waits for another one", exc)
                     self.lose()
-
-    def _leave(self) -> None:
-        self.playout.lost(asyncio.get_running_loop().time())
-        self._line += 1
-        self._dialect = None
-        if not self._closed:
-            self._news.clear()
 
 
 async def send_paced(output: FrameOutput, transport: AheadTransport) -> None:
