@@ -200,8 +200,9 @@ class Playout:
         back_to = min(position, first)
         if position < self._sent:
             now_due = self._kept_from + len(self._track) - self._ahead
-            if first <= now_due and not _audible(after[round(_FADE_S * self._rate) :]):
-                back_to = first  # the sound stops: what the provider still owes of it is not wanted any more
+            stops = first <= now_due + self._frame and not _audible(after[round(_FADE_S * self._rate) :])
+            if stops and position < now_due:
+                back_to = now_due  # what the provider still owes of this sound is not wanted any more
             self._clearing = True
             self.clears += 1
             self.resent += max(0, self._sent - max(back_to, position))
