@@ -34,7 +34,7 @@ async def voice(text: str) -> AsyncIterator[np.ndarray[tuple[int], np.dtype[np.f
         yield sound[at : at + RATE // 10]
 
 
-async def answer(session: stopgap.Session, question: str, slow_tool: bool) -> stopgap.TurnRecord:
+async def answer(session: stopgap.Session, question: str, slow_tool: bool) -> stopgap.Turn:
     """Answer one question. The lines with `turn` are all that stopgap needs."""
     turn = session.begin(agent="fake-model")  # the user has just stopped speaking
     if slow_tool:
@@ -42,25 +42,23 @@ async def answer(session: stopgap.Session, question: str, slow_tool: bool) -> st
             await asyncio.sleep(2.8)
     text = " ".join([token async for token in turn.watch_llm(model(question))])
     await turn.watch(voice(text), RATE)
-    return turn.record
+    return turn
 
 
 async def main(out: str | None) -> None:
-    manager = stopgap.FillerManager.from_config({"output": {"file": out}} if out else None)
-    with manager:
+    with stopgap.FillerManager.from_config({"output": {"file": out}} if out else None) as manager:
         async with manager.session() as session:
             for question, slow_tool in (("six times seven", False), ("my order", True)):
-                await answer(session, question, slow_tool)
-                while session.turn is not None and session.turn.record.reply_heard_s is None:
-                    await asyncio.sleep(0.02)
-                await asyncio.sleep(2.5)  # the answer is heard, and the user thinks
-                show(session.turn.record)
+                turn = await answer(session, question, slow_tool)
+                await asyncio.sleep(3.0)  # the answer is heard, and the user thinks
+                show(turn.record)
 
 
 def show(record: stopgap.TurnRecord) -> None:
     for sound in record.sounds:
         print(f"{sound.start_s:5.2f} s  {sound.kind:<10}  {sound.text or ''}")
-    print(f"{record.reply_heard_s:5.2f} s  the answer     (held back by {1000 * record.reply_delay_s:.0f} ms)\n")
+    delay_ms = 1000 * (record.reply_delay_s or 0.0)
+    print(f"{record.reply_heard_s:5.2f} s  the answer  (held back by {delay_ms:.0f} ms)\n")
 
 
 if __name__ == "__main__":

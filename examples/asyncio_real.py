@@ -38,7 +38,8 @@ async def think(client: AsyncOpenAI, turn: stopgap.Turn, messages: list[Any]) ->
     """Return the answer to *messages*, with whatever tools the model asks for."""
     while True:
         stream = await client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS, stream=True)
-        text, calls = "", {}
+        text = ""
+        calls: dict[int, dict[str, str]] = {}
         async for chunk in turn.watch_llm(stream):  # tells stopgap of the first token
             delta = chunk.choices[0].delta
             text += delta.content or ""
