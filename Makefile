@@ -73,6 +73,7 @@ lint: install-for-tests
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy --strict -p stopgap
 	$(TEST)/bin/mypy --strict tests
+	$(TEST)/bin/mypy --strict examples
 
 wheel: export STOPGAP_NATIVE ?= require
 wheel: $(TEST)/.created

@@ -86,7 +86,7 @@ class FillerManager:
         self._sessions: list[Session] = []
         self._xruns = 0.0
         """Of sessions that are no longer in the list."""
-        self._warned = False
+        self._warned = self._warned_of_handoff = False
 
     @classmethod
     def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> Self:
@@ -140,6 +140,11 @@ class FillerManager:
         name = id or f"session-{number}"
         seed = random.randrange(1 << 32) if config.seed is None else config.seed ^ zlib.crc32(name.encode())
         chosen = output if output is not None else self._default_output()
+        if not (chosen.owns_reply or self._warned_of_handoff) and "handoff" in config.model_fields_set:
+            self._warned_of_handoff = True
+            logger.warning(
+                "[handoff] has no effect where the reply does not go through stopgap: fillers fade beneath it"
+            )
         self._engine.bank.clips(chosen.rate)  # resampled here rather than in the first turn
 
         def open_on(output: Output) -> Session:

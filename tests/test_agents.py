@@ -99,6 +99,22 @@ def test_text_reply_lets_a_phrase_finish(manager: FillerManager, clock: VirtualC
     assert turn.record.reply_heard_s == pytest.approx(1.0)
 
 
+def test_a_handoff_that_cannot_be_kept_is_named_once(
+    clock: VirtualClock, bank: ClipBank, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever configured a handoff learns that it has no effect on such a line; the default is no promise."""
+    with FillerManager(stopgap.load_config(PHRASE_AT_ONCE), clock=clock, bank=bank) as manager:
+        manager.session(SilentOutput(RATE, owns_reply=False))
+    assert not caplog.records
+    config = stopgap.load_config({**PHRASE_AT_ONCE, "handoff": {"phrase": {"max_finish_ms": 900}}})
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        manager.session(SilentOutput(RATE))
+        for _ in range(2):
+            manager.session(SilentOutput(RATE, owns_reply=False))
+    (warning,) = caplog.records
+    assert "[handoff] has no effect where the reply does not go through stopgap" in warning.getMessage()
+
+
 def test_reply_started_may_be_back_dated_and_never_raises_twice(manager: FillerManager, clock: VirtualClock) -> None:
     """The time may lie in the past, the future counts as now, a second call changes nothing; NaN is refused."""
     session = manager.session(SilentOutput(RATE, owns_reply=False))

@@ -112,7 +112,7 @@ class _Shifted(FrameClock):
 
     def __init__(self, clock: FrameClock, shift: int, latency_s: float) -> None:
         self._clock, self._later_s = clock, latency_s - shift / clock.rate
-        self.rate = clock.rate
+        self.rate, self.stall_s = clock.rate, clock.stall_s
 
     @property
     def origin(self) -> float:
