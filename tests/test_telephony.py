@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import importlib
 import importlib.util
 import io
 import json
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 import stopgap
+import stopgap.telephony
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stopgap import ClipBank, FillerManager, UsageError
@@ -51,9 +53,9 @@ LADDER: dict[str, Any] = {
     "ladder": [
         {"after_ms": 100, "kind": "hesitation"},
         {"after_ms": 700, "kind": "phrase"},
-        {"after_ms": 1200, "kind": "ambience"},
     ],
 }
+BEDS: dict[str, Any] = {**LADDER, "ladder": [*LADDER["ladder"], {"after_ms": 1200, "kind": "ambience"}]}
 QUIET: dict[str, Any] = {"mode": "none"}
 
 
@@ -616,7 +618,7 @@ def test_what_is_played_is_what_was_mixed(plan: list[tuple[str, int]], marks: bo
         await asyncio.sleep(1.0)
         mixed.extend(block.samples for block in call.session.read_tap())
 
-    line = hold(bank, LADDER, talk, marks=marks)
+    line = hold(bank, BEDS, talk, marks=marks)
     expected = np.concatenate([silence(round(0.03 * RATE)), *mixed])
     got = line.heard[: len(expected)]
     np.testing.assert_array_equal(got, L16.decode(L16.encode(expected[: len(got)])))
@@ -875,6 +877,57 @@ def test_unknown_sound_and_another_rate(bank: ClipBank, caplog: pytest.LogCaptur
     assert "'OPUS' is not spoken here" in caplog.text
 
 
+STARTS = {
+    "telnyx": {"event": "start", "stream_id": "32DE", "start": {
+        "call_control_id": "v2:T0", "media_format": {"encoding": "PCMA", "sample_rate": 8000, "channels": 1}}},
+    "plivo": {"event": "start", "start": {
+        "callId": "1-2", "streamId": "8-7", "mediaFormat": {"encoding": "audio/x-l16", "sampleRate": 16000}}},
+    "exotel": {"event": "start", "stream_sid": "MZ2", "start": {
+        "stream_sid": "MZ2", "call_sid": "CA2", "media_format": {"encoding": "audio/x-raw", "sample_rate": "8000"}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lead_ms", [0, 400])
+@pytest.mark.parametrize(
+    ("provider", "sent_as", "media"),
+    [
+        ("telnyx", AudioFormat("mulaw"), "media"),
+        ("plivo", AudioFormat("l16", 16_000), "playAudio"),
+        ("exotel", AudioFormat("l16"), "media"),
+    ],
+)
+def test_other_providers(provider: str, sent_as: AudioFormat, media: str, lead_ms: int, bank: ClipBank) -> None:
+    """The whole reply goes out in messages of the form and the sizes that each provider takes."""
+    reply = np.random.default_rng(1).uniform(0.1, 0.9, 12_345).astype(np.float32)
+
+    async def main() -> list[dict[str, Any]]:
+        line = Line()
+        sent: list[dict[str, Any]] = []
+
+        async def send(text: str) -> None:
+            sent.append(json.loads(text))
+
+        with FillerManager(stopgap.load_config(QUIET), clock=LoopClock(line.loop), bank=bank) as manager:
+            async with TelephonyCall(manager, send, lead_ms=lead_ms) as call:
+                assert isinstance(await call.receive(json.dumps(STARTS[provider])), StreamStarted)
+                turn = call.session.begin()
+                await asyncio.sleep(0.5)
+                turn.write(reply)
+                turn.finish()
+                await asyncio.sleep(3.0)
+        return sent
+
+    payloads = [base64.b64decode(message["media"]["payload"]) for message in run(main) if message["event"] == media]
+    heard = np.concatenate([sent_as.decode(payload) for payload in payloads])
+    expected = sent_as.decode(sent_as.encode(reply))
+    np.testing.assert_array_equal(heard[heard != 0.0], expected)
+    match provider:
+        case "telnyx":
+            assert {len(payload) for payload in payloads} == {160}
+        case "exotel":
+            assert {len(payload) for payload in payloads} == {3200}
+
+
 def test_before_the_start(bank: ClipBank) -> None:
     """Without a stream there is no session, and closing is no trouble."""
 
@@ -997,3 +1050,11 @@ def test_real_barge_in(calls: dict[int, RealCall]) -> None:
     assert clears
     assert np.count_nonzero(call.heard[spoke : clears[0].at])
     assert not call.heard[clears[0].at + 2 * FRAME :].any()
+
+
+def test_face() -> None:
+    """`stopgap.telephony` offers the package's names, sorted: classes, then functions."""
+    inner = importlib.import_module("stopgap.engine.integrations.telephony")
+    assert stopgap.telephony.__all__ == inner.__all__
+    assert inner.__all__ == sorted(set(inner.__all__), key=lambda name: (name.islower(), name))
+    assert all(getattr(stopgap.telephony, name) is getattr(inner, name) for name in inner.__all__)

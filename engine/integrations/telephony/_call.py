@@ -212,17 +212,17 @@ class TelephonyCall:
 
     def _open(self, start: StreamStarted, dialect: Dialect) -> None:
         rate = dialect.format.rate
-        output = FrameOutput(rate, dialect.frame_ms, latency_s=self._latency_s)
+        output = FrameOutput(rate, 20.0, latency_s=self._latency_s)
         self._session = self._manager.session(
             output, id=self._id or start.call_id, language=self._language, voice=self._voice, listener=self._listener
         )
-        frame, take_back = output.frame_samples, self._lead_ms > 0
+        frame, message, take_back = output.frame_samples, dialect.message_samples, self._lead_ms > 0
         # the sender is a frame less ahead, for what it sends meets a queue that may be a frame behind
-        lead = max(3 * frame, round(self._lead_ms * rate / 1000.0)) if take_back else 3 * frame
+        lead = max(3 * message, round(self._lead_ms * rate / 1000.0))
         ahead = lead - frame if take_back else frame
         every = round(MARK_EVERY_S * rate) if self._marks else 0
         playout = Playout(
-            rate, frame, lead, ahead, mark_every=every, take_back=take_back, whole_frames=dialect.whole_frames
+            rate, message, lead, ahead, mark_every=every, take_back=take_back, whole_frames=dialect.whole_frames
         )
         self._transport = StreamTransport(self._send_text, playout, self._session.tick)
         lead_ms = 1000.0 * ahead / rate if take_back else 0.0

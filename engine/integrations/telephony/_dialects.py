@@ -53,9 +53,10 @@ class Dialect:
         return cls(start.provider, start.stream_id, format)
 
     @property
-    def frame_ms(self) -> float:
-        """ms of sound in a message: Exotel asks for 100 at least, the others take 20 (Telnyx: at least)."""
-        return 100.0 if self.provider == "exotel" else 20.0
+    def message_samples(self) -> int:
+        """Samples in a message: 20 ms; for Exotel, which asks for 3,200 bytes at least and multiples of 320, more."""
+        frame = self.format.rate // 50
+        return frame * -(-3200 // (2 * frame)) if self.provider == "exotel" else frame
 
     @property
     def whole_frames(self) -> bool:
