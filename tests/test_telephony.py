@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stopgap import ClipBank, FillerManager, UsageError
 from stopgap.engine.integrations.telephony._playout import Clear, Mark, Order, Play
+from stopgap.engine.turns import SoundRecord
 from stopgap.fillers import Samples
 from stopgap.telephony import (
     AudioFormat,
@@ -412,6 +413,19 @@ def test_never_more_than_the_lead() -> None:
         assert sent - line.position(now) <= 1000
 
 
+def test_backlog_waits() -> None:
+    """After a pause of the line what piled up goes out as the provider plays, not at once."""
+    line = playout()
+    line.take(0, ramp(980), 0.0)
+    line.orders(0.0)
+    line.lost(0.0)
+    line.take(980, ramp(500, 981), 0.5)
+    assert told(line.orders(0.5)) == [list(range(1, 1001))]
+    line.take(1480, ramp(20, 1481), 0.52)
+    assert told(line.orders(0.52)) == [list(range(1001, 1021))]
+    assert line.position(0.52) == 20
+
+
 def test_marks_tell_of_a_provider_that_is_behind() -> None:
     """A queue that paused gives its marks back late: what it has not played yet is sent again, not skipped."""
     line = playout(mark_every=200)
@@ -430,23 +444,34 @@ def test_marks_tell_of_a_provider_that_is_behind() -> None:
     assert line.position(0.9) <= line.position(10.0) <= 1500
 
 
-def test_marks_that_mean_nothing() -> None:
-    """Marks of cleared sound, unknown ones, and those of providers that give them back at once are not believed."""
+def marks_of(orders: list[Order]) -> list[str]:
+    return [order.name for order in orders if isinstance(order, Mark)]
+
+
+def test_marks_of_cleared_sound() -> None:
+    """Marks that come back because their sound was thrown away, and unknown ones, tell nothing."""
     line = playout(mark_every=200)
     line.take(0, ramp(980), 0.0)
-    marks = [order.name for order in line.orders(0.0) if isinstance(order, Mark)]
+    marks = marks_of(line.orders(0.0))
     line.echoed("nobody's", 0.1)
-    line.take(20, ramp(980, 5001), 0.02)
-    line.orders(0.02)
-    line.echoed(marks[0], 0.9)
-    assert line.position(0.12) == 120
-    fresh = playout(mark_every=200)
-    fresh.take(0, ramp(980), 0.0)
-    marks = [order.name for order in fresh.orders(0.0) if isinstance(order, Mark)]
-    for name in marks:
-        fresh.echoed(name, 0.03)
-    assert fresh.position(0.5) == 500
-    assert fresh.behind_s == 0.0
+    line.echoed(marks[0], 0.26)
+    line.take(300, ramp(980, 5001), 0.3)
+    assert line.orders(0.3)[0] == Clear()
+    line.echoed(marks[1], 0.9)
+    assert (line.behind_s, line.position(0.4)) == (0.0, 400)
+
+
+def test_marks_that_come_back_at_once() -> None:
+    """A provider that gives marks back as it gets them (jambonz has) is believed nothing."""
+    line = playout(mark_every=200)
+    line.take(0, ramp(980), 0.0)
+    for name in marks_of(line.orders(0.0)):
+        line.echoed(name, 0.03)
+    assert line.position(0.5) == 500
+    line.take(980, silence(1000), 1.0)
+    line.take(1980, ramp(980, 1), 2.0)
+    line.echoed(marks_of(line.orders(2.0))[0], 2.03)
+    assert (line.behind_s, line.position(2.5)) == (0.0, 2480)
 
 
 @given(delay_ms=st.integers(10, 90), later_ms=st.integers(10, 90))
@@ -769,6 +794,71 @@ def test_lost_line(how: str, lead_ms: int, bank: ClipBank, caplog: pytest.LogCap
     heard = places(line.heard)
     assert heard == list(range(1, 8001))
     assert len(caplog.records) == (1 if how == "mid-send" else 0)
+
+
+def test_start_between_two_messages(bank: ClipBank) -> None:
+    """Another start while sound is being sent: what was meant for the old stream does not get onto the new one."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        async def slowly(text: str) -> None:
+            await asyncio.sleep(0.001)
+            await line.send(text)
+
+        call.attach(slowly)
+        await call.receive(start_message())
+        turn = call.session.begin()
+        turn.write(ramp(8000))
+        turn.finish()
+        await asyncio.sleep(0.0255)
+        line.settle()
+        line.provider.take(Dialect("twilio", "MZ0", L16).clear())
+        await call.receive(start_message())
+        await asyncio.sleep(2.0)
+
+    line = hold(bank, QUIET, talk, lambda: 0.0)
+    assert places(line.heard) == list(range(1, 8001))
+
+
+def test_news_after_a_block_without_a_lead(bank: ClipBank) -> None:
+    """Frames that were due while the loop was blocked do not pile up: a barge-in later is heard as soon as ever."""
+    at: list[int] = []
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        call.session.begin().write(ramp(16_000))
+        await asyncio.sleep(0.503)
+        line.loop.jump(0.25)
+        await asyncio.sleep(0.3)
+        line.settle()
+        at.append(line.provider.played)
+        call.session.user_speaking()
+        await asyncio.sleep(1.0)
+
+    line = hold(bank, QUIET, talk, lead_ms=0)
+    assert line.heard[at[0] - 1] != 0.0
+    assert not line.heard[at[0] + 240 + 3 * FRAME :].any()
+
+
+def test_listener_is_told_at_once(bank: ClipBank) -> None:
+    """Who listens learns of a filler when it starts, though nobody asks the session."""
+    told_at: list[float] = []
+
+    class Ear:
+        def on_filler(self, turn_id: str, sound: SoundRecord) -> None:
+            told_at.append(asyncio.get_running_loop().time())
+
+        def on_turn(self, record: stopgap.TurnRecord) -> None:
+            pass
+
+    began_at: list[float] = []
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        call.session.begin()
+        began_at.append(line.loop.time())
+        await asyncio.sleep(0.5)
+        assert told_at
+
+    hold(bank, LADDER, talk, listener=Ear())
+    assert told_at[0] - began_at[0] == pytest.approx(0.1, abs=0.021)
 
 
 def test_stop_in_the_middle_of_a_filler(bank: ClipBank) -> None:

@@ -43,6 +43,19 @@ class Mark:
 Order = Clear | Play | Mark
 
 
+@dataclass(slots=True)
+class _Run:
+    """Sound that plays without a pause."""
+
+    first: int
+    at: float
+    """s at which the sample *first* was sent to an empty queue."""
+    under_way: bool = False
+
+    def played(self, at: float, rate: int) -> int:
+        return self.first + int(max(0.0, at - self.at) * rate + 1e-4)
+
+
 class Playout:
     """Turns "play this from sample *first* on" into orders for a queue that can only be appended to or emptied.
 
@@ -88,15 +101,15 @@ class Playout:
         self._kept_from = 0
         self._sent = 0
         """Samples before this have been sent, or need not be."""
-        self._run: tuple[int, float] | None = None
-        """Sample and s at which the queue last began; None: it is empty."""
-        self._past: deque[tuple[int, float, int]] = deque(maxlen=256)
-        """Earlier times at which the queue began, and the sample at which it ended."""
+        self._run: _Run | None = None
+        """None: the queue is empty."""
+        self._past: deque[tuple[_Run, int]] = deque(maxlen=256)
+        """Earlier ones, and the sample at which each ended."""
         self._clearing = False
         self._marks = 0
         self._marked = 0
-        self._pending: dict[str, tuple[int, float]] = {}
-        """Marks under way: sample, and the s at which it would be played if there were no way."""
+        self._pending: dict[str, tuple[int, _Run]] = {}
+        """Marks under way: the sample behind which each is."""
         self._trips: deque[float] = deque(maxlen=50)
         """s that marks were under way, of late."""
         self._trips_of_run: deque[float] = deque(maxlen=3)
@@ -117,8 +130,7 @@ class Playout:
         """Return the sample that is played when a message sent at *now* arrives."""
         if self._run is None:
             return self._sent
-        first, at = self._run
-        return min(self._sent, first + int(max(0.0, now - at - self.behind_s) * self._rate + 1e-4))
+        return min(self._sent, self._run.played(now - self.behind_s, self._rate))
 
     def take(self, first: int, samples: Samples, now: float) -> None:
         """Play *samples* from the number *first* on, in the place of what was to be played from there on."""
@@ -145,7 +157,7 @@ class Playout:
         if position >= self._sent:
             self._sent = position = min(sounds_from, max(self._sent, end - self._ahead))
             self._end_run(position)
-            self._run, self._marked = (position, now), position
+            self._run, self._marked = _Run(position, now), position
             self._trips_of_run.clear()
         while self._sent < sounds_until:
             size = self._next_size(sounds_until, end, position)
@@ -159,17 +171,23 @@ class Playout:
                 orders.append(self._mark())
         return orders
 
+    def under_way(self, now: float) -> None:
+        """Take in that the socket has taken some sound: a queue that begins with it begins now."""
+        if self._run is not None and not self._run.under_way:
+            self._run.at, self._run.under_way = now, True
+
     def echoed(self, name: str, now: float) -> None:
         """Take in that the mark *name* came back. Those of sound that was cleared, and unknown ones, say nothing."""
         if name not in self._pending:
             return
-        sample, expected = self._pending[name]
+        sample, run = self._pending[name]
         self._pending = {other: mark for other, mark in self._pending.items() if mark[0] > sample}
-        trip = now - expected
+        trip = now - run.at - (sample - run.first) / self._rate
         if trip < -_EARLY_S:
             self._believes = False
         self._trips.append(trip)
-        self._trips_of_run.append(trip)
+        if run is self._run:
+            self._trips_of_run.append(trip)
 
     def lost(self, at: float) -> None:
         """Take in that the line was gone at *at* with all that it held: what was not played then will be sent again."""
@@ -212,16 +230,16 @@ class Playout:
 
     def _end_run(self, until: int) -> None:
         if self._run is not None:
-            self._past.append((*self._run, until))
+            self._past.append((self._run, until))
 
     def _was_played(self, at: float) -> int:
         """Return the sample that was played at *at*, which may be before the queue last began."""
-        if self._run is None or at >= self._run[1]:
+        if self._run is None or at >= self._run.at:
             return self.position(at)
-        for first, began_at, until in reversed(self._past):
-            if at >= began_at:
-                return min(until, first + int((at - began_at) * self._rate + 1e-4))
-        return self._past[0][0] if self._past else self._run[0]
+        for run, until in reversed(self._past):
+            if at >= run.at:
+                return min(until, run.played(at, self._rate))
+        return (self._past[0][0] if self._past else self._run).first
 
     def _forget_queue(self) -> None:
         self._run = None
@@ -230,11 +248,10 @@ class Playout:
 
     def _mark(self) -> Mark:
         assert self._run is not None
-        first, at = self._run
         self._marks += 1
         self._marked = self._sent
         name = f"{MARK_PREFIX}{self._marks}"
-        self._pending[name] = self._sent, at + (self._sent - first) / self._rate
+        self._pending[name] = self._sent, self._run
         if len(self._pending) > _MARKS_PENDING:
             del self._pending[next(iter(self._pending))]
         return Mark(name)

@@ -98,6 +98,8 @@ class StreamTransport:
                         await self._send_text(_said(order, dialect))
                         if line != self._line:
                             break
+                        if isinstance(order, Play):
+                            self.playout.under_way(now())
                     else:
                         return
             except Exception as exc:  # of whatever web framework it is
