@@ -233,9 +233,8 @@ class TelephonyCall:
         session, transport, sender = self._session, self._transport, self._sender
         if session is None or transport is None or sender is None:
             return
+        transport.end()
         session.close()
-        if not transport.connected:
-            transport.close()
         await asyncio.wait([sender], timeout=CLOSING_S)
         transport.close()
         if not sender.done():

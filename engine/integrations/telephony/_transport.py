@@ -42,7 +42,7 @@ class StreamTransport:
         self._send_text, self._on_put = send_text, on_put
         self._dialect: Dialect | None = None
         self._alive_at = 0.0
-        self._closed = False
+        self._ending = self._closed = False
         self._news = asyncio.Event()
         self._line = 0
         """Counts the lines there were."""
@@ -74,6 +74,12 @@ class StreamTransport:
         if not self._closed:
             self._news.clear()
 
+    def end(self) -> None:
+        """What comes is the last: it is sent if there is a line, and no other one is waited for."""
+        self._ending = True
+        if self._dialect is None:
+            self.close()
+
     def close(self) -> None:
         """Nothing more is sent; who waits in `put` goes on."""
         self._closed = True
@@ -103,7 +109,9 @@ class StreamTransport:
                     else:
                         return
             except Exception as exc:  # of whatever web framework it is
-                if line == self._line:
+                if self._ending:
+                    self.close()
+                elif line == self._line:
                     logger.warning("the line of a call is gone (%r); its sound waits for another one", exc)
                     self.lose()
 
