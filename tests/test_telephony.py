@@ -413,6 +413,30 @@ def test_never_more_than_the_lead() -> None:
         assert sent - line.position(now) <= 1000
 
 
+@pytest.mark.parametrize("sound", [silence(20), ramp(20)])
+def test_a_long_call_needs_no_more_room(sound: Samples) -> None:
+    """However long silence or a reply goes on, a few seconds are kept, from which a lost line is made good."""
+    line = playout()
+    line.take(0, silence(980), 0.0)
+    for step in range(1, 1000):
+        line.take(960 + 20 * step, sound, 0.02 * step)
+        line.orders(0.02 * step)
+    assert len(line._track) <= 5000
+    assert line.position(19.98) == pytest.approx(19_980, abs=20)
+
+
+def test_line_lost_in_the_silence_behind_a_sound() -> None:
+    """What was to be played since the last sign of life is sent again, though it should have been over by now."""
+    line = playout()
+    line.take(0, np.concatenate([ramp(500), silence(480)]), 0.0)
+    line.orders(0.0)
+    for step in range(1, 50):
+        line.take(960 + 20 * step, silence(20), 0.02 * step)
+        assert line.orders(0.02 * step) == []
+    line.lost(0.2)
+    assert told(line.orders(3.0)) == [list(range(201, 501))]
+
+
 def test_backlog_waits() -> None:
     """After a pause of the line what piled up goes out as the provider plays, not at once."""
     line = playout()

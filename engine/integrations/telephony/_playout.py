@@ -150,15 +150,15 @@ class Playout:
         self._clearing = False
         end = self._kept_from + len(self._track)
         audible = np.flatnonzero(as_pcm16(self._track[self._sent - self._kept_from :]))
-        if not len(audible):
-            return orders
-        sounds_from, sounds_until = self._sent + int(audible[0]), self._sent + int(audible[-1]) + 1
+        sounds_from = self._sent + int(audible[0]) if len(audible) else end
+        sounds_until = self._sent + int(audible[-1]) + 1 if len(audible) else 0
         position = self.position(now)
-        if position >= self._sent:
-            self._sent = position = min(sounds_from, max(self._sent, end - self._ahead))
+        if position >= self._sent:  # silence that is over need not be sent
             self._end_run(position)
+            self._sent = position = min(sounds_from, max(self._sent, end - self._ahead))
+            if not len(audible):
+                return orders
             self._run, self._marked = _Run(position, now), position
-            self._trips_of_run.clear()
         while self._sent < sounds_until:
             size = self._next_size(sounds_until, end, position)
             if not size or self._sent + size > position + self._lead:
@@ -192,8 +192,9 @@ class Playout:
     def lost(self, at: float) -> None:
         """Take in that the line was gone at *at* with all that it held: what was not played then will be sent again."""
         self._sent = max(self._was_played(at), self._kept_from)
-        self._forget_queue()
+        self._end_run(self._sent)
         self._past.clear()
+        self._pending.clear()
         self._clearing = False
 
     def _next_size(self, sounds_until: int, end: int, position: int) -> int:
@@ -226,25 +227,23 @@ class Playout:
             self.resent += max(0, self._sent - max(back_to, position))
         self._sent = max(back_to, self._kept_from)
         self._end_run(position)
-        self._forget_queue()
+        self._pending.clear()
 
     def _end_run(self, until: int) -> None:
         if self._run is not None:
             self._past.append((self._run, until))
+        self._run = None
+        self._trips_of_run.clear()
 
     def _was_played(self, at: float) -> int:
         """Return the sample that was played at *at*, which may be before the queue last began."""
-        if self._run is None or at >= self._run.at:
+        if self._run is not None and at >= self._run.at:
             return self.position(at)
         for run, until in reversed(self._past):
             if at >= run.at:
                 return min(until, run.played(at, self._rate))
-        return (self._past[0][0] if self._past else self._run).first
-
-    def _forget_queue(self) -> None:
-        self._run = None
-        self._pending.clear()
-        self._trips_of_run.clear()
+        oldest = self._past[0][0] if self._past else self._run
+        return self._sent if oldest is None else oldest.first
 
     def _mark(self) -> Mark:
         assert self._run is not None
