@@ -36,10 +36,15 @@ FRAME = 160
 MULAW = AudioFormat("mulaw", RATE)
 
 
-def clip(name: str) -> Sound:
-    """Return a sentence of the bundled demo, ``user/order`` or ``reply/order-reply``, at 8 kHz."""
-    samples, rate = soundfile.read(bundled_folder() / "demo" / f"{name}.flac", dtype="float32")
+def sound_of(path: Path) -> Sound:
+    """Return the sound of a mono file at 8 kHz."""
+    samples, rate = soundfile.read(path, dtype="float32")
     return np.asarray(soxr.resample(samples, rate, RATE), np.float32)
+
+
+def clip(name: str) -> Sound:
+    """Return a sentence of the bundled demo, such as ``user/order``, at 8 kHz."""
+    return sound_of(bundled_folder() / "demo" / f"{name}.flac")
 
 
 @dataclass(frozen=True)
@@ -266,8 +271,11 @@ def main() -> None:
     parser.add_argument("--selftest", action="store_true", help="start the server, too")
     parser.add_argument("--lead-ms", default="400", help="of the server that --selftest starts")
     parser.add_argument("--out", type=Path, default=Path("heard.wav"))
+    parser.add_argument("--say", type=Path, help="a mono WAV with the first question")
     arguments = parser.parse_args()
-    caller = Caller([(0.5, clip("user/hours")), (8.5, clip("user/order"))], lasts_s=20.0)
+    question = clip("user/hours") if arguments.say is None else sound_of(arguments.say)
+    second_at_s = len(question) / RATE + 7.0
+    caller = Caller([(0.5, question), (second_at_s, clip("user/order"))], lasts_s=second_at_s + 11.5)
     if arguments.selftest:
         with Server("--lead-ms", arguments.lead_ms) as url:
             asyncio.run(caller.call(url))

@@ -1012,6 +1012,24 @@ def test_unknown_sound_and_another_rate(bank: ClipBank, caplog: pytest.LogCaptur
     assert "'OPUS' is not spoken here" in caplog.text
 
 
+def test_byte_order_of_rtp(bank: ClipBank) -> None:
+    """Telnyx's L16 is what RTP carries: the high byte first. What is sent is PCMU there, unless told otherwise."""
+    start: Any = json.loads(json.dumps(STARTS["telnyx"]))
+    start["start"]["media_format"] = {"encoding": "L16", "sample_rate": 16000, "channels": 1}
+
+    async def main() -> None:
+        line = Line()
+        with FillerManager(clock=LoopClock(line.loop), bank=bank) as manager:
+            async with TelephonyCall(manager, line.send) as call:
+                await call.receive(json.dumps(start))
+                media = {"track": "inbound", "payload": base64.b64encode(b"\x01\x00").decode()}
+                heard = await call.receive(json.dumps({"event": "media", "stream_id": "32DE", "media": media}))
+                assert isinstance(heard, CallerAudio)
+                assert (places(heard.samples), heard.rate, call.session.rate) == ([256], 16_000, 8_000)
+
+    run(main)
+
+
 STARTS = {
     "telnyx": {"event": "start", "stream_id": "32DE", "start": {
         "call_control_id": "v2:T0", "media_format": {"encoding": "PCMA", "sample_rate": 8000, "channels": 1}}},

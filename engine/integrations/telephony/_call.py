@@ -11,7 +11,7 @@ from ..._manager import FillerManager
 from ..._session import Session
 from ...outputs import FrameOutput, send_ahead
 from ...outputs._ahead import LEAD_LONGEST_MS
-from ._dialects import Dialect
+from ._dialects import Dialect, received_format
 from ._format import AudioFormat
 from ._messages import (
     CallerAudio,
@@ -65,7 +65,7 @@ class TelephonyCall:
         send_text: Sends one WebSocket text message.
         lead_ms: ms. More than the event loop is ever blocked: three frames (60) to 2,000; or 0.
         outgoing: What to send; None: what the stream is like, see `Dialect.of`.
-        incoming: What is received; None: what ``start`` says.
+        incoming: What is received; None: what ``start`` says, see `AudioFormat` on byte orders.
         marks: Whether to send marks, from which the playing position is learned where the provider is behind.
         latency_s: s from sending to the caller's ear, if known: times in turn records become those of hearing.
         id: The session's name; None: the call's id.
@@ -194,7 +194,7 @@ class TelephonyCall:
             return
         self.start = start
         try:
-            self._hears = self._incoming or AudioFormat.named(start.encoding, start.rate)
+            self._hears = self._incoming or received_format(start)
         except UsageError as exc:
             self._hears = None
             self._ignore(f"{exc}; what the caller says is not heard")

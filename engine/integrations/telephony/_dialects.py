@@ -2,13 +2,23 @@
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ....fillers import UsageError
 from ._format import AudioFormat
 from ._messages import ProviderName, StreamStarted
 
 PROVIDERS: tuple[ProviderName, ...] = ("exotel", "plivo", "telnyx", "twilio")
+
+
+def received_format(start: StreamStarted) -> AudioFormat:
+    """Return the format of what the stream brings.
+
+    Raises:
+        UsageError: if stopgap does not speak it.
+    """
+    format = AudioFormat.named(start.encoding, start.rate)
+    return replace(format, byte_order="big") if start.provider == "telnyx" else format
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,7 @@ class Dialect:
             UsageError: if stopgap does not speak that format.
         """
         if format is None:
-            telnyx = start.provider == "telnyx"
-            format = AudioFormat() if telnyx else AudioFormat.named(start.encoding, start.rate)
+            format = AudioFormat() if start.provider == "telnyx" else received_format(start)
         return cls(start.provider, start.stream_id, format)
 
     @property

@@ -32,7 +32,8 @@ class AudioFormat:
     Args:
         encoding: ``mulaw``, ``alaw`` (both 8 bits and 8 kHz) or ``l16`` (16 bits).
         rate: Hz. 8,000, 16,000 or 24,000.
-        byte_order: Of ``l16``. Exotel documents little; the others do not say, and are taken to mean the same.
+        byte_order: Of ``l16``. Exotel documents little; Telnyx sends RTP payloads, big by RFC 3551; the other providers
+            do not say, and are taken to mean little.
 
     Raises:
         UsageError: if it is none of these.
