@@ -4,7 +4,7 @@ In one terminal ``python examples/telephony_server.py``, in another ``python exa
 ``python examples/telephony_caller.py --selftest``, which starts the server itself. What was heard is written to
 heard.wav: left the caller, right the other end.
 
-    pip install 'stopgap[tuner]' websockets
+    pip install 'stopgap[telephony]'
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """A voice agent on the phone whose waits are filled: a WebSocket in the form of Twilio's Media Streams.
 
-    pip install 'stopgap[tuner]' websockets
+    pip install 'stopgap[telephony]'
     python examples/telephony_server.py
 
 With a real provider: make the server reachable under a public address (a tunnel, or --host 0.0.0.0 behind TLS), check

@@ -89,6 +89,7 @@ def test_unknown_name() -> None:
         "engine.turns",
         "engine.mixer",
         "engine.outputs",
+        "engine.integrations.telephony",
         "benchmarks",
     ],
 )

@@ -9,8 +9,7 @@ from ....fillers import UsageError
 from ..._listeners import Listener
 from ..._manager import FillerManager
 from ..._session import Session
-from ...outputs import FrameOutput, send_ahead
-from ...outputs._ahead import LEAD_LONGEST_MS
+from ...outputs import LEAD_LONGEST_MS, FrameOutput, send_ahead
 from ._dialects import Dialect, received_format
 from ._format import AudioFormat
 from ._messages import (

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ....fillers import Samples, UsageError
-from ...outputs._frames import as_pcm16
+from ...outputs import as_pcm16
 
 with warnings.catch_warnings():  # in the standard library up to 3.12, and from audioop-lts since
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....fillers import Samples
-from ...outputs._frames import as_pcm16
+from ...outputs import as_pcm16
 
 MARK_PREFIX = "stopgap-"
 _HISTORY_S = 3.0
