@@ -317,17 +317,26 @@ def playout(**options: Any) -> Playout:
     return Playout(1000, 20, 1000, 980, **options)
 
 
+def give(line: Playout, now: float) -> list[Order]:
+    """Return what to tell the provider; the socket takes it at once."""
+    orders = line.orders(now)
+    for order in orders:
+        if isinstance(order, Play):
+            line.taken(order, now)
+    return orders
+
+
 def test_silence_is_not_queued() -> None:
     """Sound in the distance goes out with the silence before it, silence by itself does not, nor twice."""
     line = playout()
     line.take(0, silence(980), 0.0)
-    assert line.orders(0.0) == []
+    assert give(line, 0.0) == []
     line.take(980, ramp(20), 0.02)
-    orders = line.orders(0.02)
+    orders = give(line, 0.02)
     sizes = [len(order.samples) for order in orders if isinstance(order, Play)]
     assert (sum(sizes), max(sizes), told(orders)[-1]) == (980, 20, list(range(1, 21)))
     line.take(1000, silence(20), 0.04)
-    assert line.orders(0.04) == []
+    assert give(line, 0.04) == []
     assert line.position(0.52) == 20 + 500
 
 
@@ -335,9 +344,9 @@ def test_more_of_a_reply_is_appended() -> None:
     """A reply that had been sent to its end goes on behind it, without a clear, even within a frame."""
     line = playout()
     line.take(0, np.concatenate([ramp(333), silence(647)]), 0.0)
-    assert told(line.orders(0.0)) == [list(range(1, 334))]
+    assert told(give(line, 0.0)) == [list(range(1, 334))]
     line.take(333, np.concatenate([ramp(667, 334)]), 0.02)
-    assert told(line.orders(0.02)) == [list(range(334, 1001))]
+    assert told(give(line, 0.02)) == [list(range(334, 1001))]
     assert line.clears == 0
 
 
@@ -345,11 +354,11 @@ def test_whole_frames() -> None:
     """Where shorter messages are refused, a sound's last piece waits for more, and is filled up before it is due."""
     line = playout(whole_frames=True)
     line.take(0, np.concatenate([ramp(333), silence(647)]), 0.0)
-    assert told(line.orders(0.0)) == [list(range(1, 321))]
+    assert told(give(line, 0.0)) == [list(range(1, 321))]
     line.take(980, silence(20), 0.02)
-    assert line.orders(0.02) == []
+    assert give(line, 0.02) == []
     line.take(1000, silence(240), 0.26)
-    orders = line.orders(0.26)
+    orders = give(line, 0.26)
     assert told(orders) == [list(range(321, 334))]
     assert [len(order.samples) for order in orders if isinstance(order, Play)] == [20]
 
@@ -358,9 +367,9 @@ def test_what_changed_is_taken_back() -> None:
     """Everything from the playing position on is sent again; what was played is not."""
     line = playout()
     line.take(0, ramp(980), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     line.take(400, np.concatenate([ramp(600, 5001)]), 0.02)
-    orders = told(line.orders(0.02))
+    orders = told(give(line, 0.02))
     assert orders == ["clear", [*range(21, 401), *range(5001, 5601)]]
     assert (line.clears, line.resent) == (1, 960)
 
@@ -369,9 +378,9 @@ def test_inaudible_change_is_left_alone() -> None:
     """A change that would be the same in 16 bits is no reason for a seam."""
     line = playout()
     line.take(0, ramp(980), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     line.take(100, np.concatenate([ramp(880, 101) + np.float32(1e-7), ramp(20, 981)]), 0.02)
-    assert told(line.orders(0.02)) == [list(range(981, 1001))]
+    assert told(give(line, 0.02)) == [list(range(981, 1001))]
     assert line.clears == 0
 
 
@@ -379,9 +388,9 @@ def test_news_keeps_its_beginning() -> None:
     """News for a place that has just been played is played from its beginning, a little later."""
     line = playout()
     line.take(0, ramp(980), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     line.take(20, ramp(980, 5001), 0.033)
-    assert told(line.orders(0.033)) == ["clear", list(range(5001, 5981))]
+    assert told(give(line, 0.033)) == ["clear", list(range(5001, 5981))]
 
 
 @pytest.mark.parametrize("stops", [True, False])
@@ -389,15 +398,16 @@ def test_stopping_is_never_late(stops: bool) -> None:
     """A provider that is behind skips what it owes when the sound stops; when it goes on differently, it plays that."""
     line = playout()
     line.take(0, ramp(980), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     line.lost(0.04)
     line.take(980, ramp(60, 981), 0.06)
-    line.orders(0.06)
+    give(line, 0.06)
     then = silence(960) if stops else ramp(960, 7001)
     line.take(80, np.concatenate([ramp(20, 6001), then]), 0.08)
-    clear, played = told(line.orders(0.08))
+    clear, played = told(give(line, 0.08))
     assert clear == "clear"
-    assert list(played) == [*range(6001, 6021)] if stops else [*range(61, 81), *range(6001, 6021), *range(7001, 7961)]
+    goes_on = [*range(61, 81), *range(6001, 6021), *range(7001, 7961)]
+    assert played == ([*range(6001, 6021)] if stops else goes_on)
 
 
 def test_never_more_than_the_lead() -> None:
@@ -406,7 +416,7 @@ def test_never_more_than_the_lead() -> None:
     for step in range(200):
         now = 0.02 * step + (0.013 if step % 7 == 3 else 0.0)
         line.take(20 * step + (960 if step else 0), ramp(20 if step else 980, 20 * step + 1), now)
-        sent += sum(len(order.samples) for order in line.orders(now) if isinstance(order, Play))
+        sent += sum(len(order.samples) for order in give(line, now) if isinstance(order, Play))
         if step == 60:
             line.lost(now)
             sent = line.position(now)
@@ -420,7 +430,7 @@ def test_a_long_call_needs_no_more_room(sound: Samples) -> None:
     line.take(0, silence(980), 0.0)
     for step in range(1, 1000):
         line.take(960 + 20 * step, sound, 0.02 * step)
-        line.orders(0.02 * step)
+        give(line, 0.02 * step)
     assert len(line._track) <= 5000
     assert line.position(19.98) == pytest.approx(19_980, abs=20)
 
@@ -429,24 +439,24 @@ def test_line_lost_in_the_silence_behind_a_sound() -> None:
     """What was to be played since the last sign of life is sent again, though it should have been over by now."""
     line = playout()
     line.take(0, np.concatenate([ramp(500), silence(480)]), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     for step in range(1, 50):
         line.take(960 + 20 * step, silence(20), 0.02 * step)
-        assert line.orders(0.02 * step) == []
+        assert give(line, 0.02 * step) == []
     line.lost(0.2)
-    assert told(line.orders(3.0)) == [list(range(201, 501))]
+    assert told(give(line, 3.0)) == [list(range(201, 501))]
 
 
 def test_backlog_waits() -> None:
     """After a pause of the line what piled up goes out as the provider plays, not at once."""
     line = playout()
     line.take(0, ramp(980), 0.0)
-    line.orders(0.0)
+    give(line, 0.0)
     line.lost(0.0)
     line.take(980, ramp(500, 981), 0.5)
-    assert told(line.orders(0.5)) == [list(range(1, 1001))]
+    assert told(give(line, 0.5)) == [list(range(1, 1001))]
     line.take(1480, ramp(20, 1481), 0.52)
-    assert told(line.orders(0.52)) == [list(range(1001, 1021))]
+    assert told(give(line, 0.52)) == [list(range(1001, 1021))]
     assert line.position(0.52) == 20
 
 
@@ -454,21 +464,21 @@ def test_marks_tell_of_a_provider_that_is_behind() -> None:
     """A queue that paused gives its marks back late: what it has not played yet is sent again, not skipped."""
     line = playout(mark_every=200)
     line.take(0, ramp(980), 0.0)
-    marks = [order.name for order in line.orders(0.0) if isinstance(order, Mark)]
+    marks = [order.name for order in give(line, 0.0) if isinstance(order, Mark)]
     assert len(marks) == 4
     for place, name in enumerate(marks[:2]):
         line.echoed(name, 0.2 * (place + 1) + 0.06)  # 60 ms there and back
     assert line.position(0.5) == 500
     line.lost(0.5)
     line.take(1480, ramp(500, 1481), 0.5)
-    later = [order.name for order in line.orders(0.5) if isinstance(order, Mark)]
+    later = [order.name for order in give(line, 0.5) if isinstance(order, Mark)]
     line.echoed(later[0], 0.5 + 0.2 + 0.06 + 0.05)  # 50 ms behind
     assert line.behind_s == pytest.approx(0.05)
     assert line.position(0.9) == 850
     line.take(1980, silence(1000), 2.0)
-    line.orders(2.0)
+    give(line, 2.0)
     line.take(2980, ramp(980, 1), 3.0)
-    line.orders(3.0)
+    give(line, 3.0)
     assert line.behind_s == 0.0
 
 
@@ -480,11 +490,11 @@ def test_marks_of_cleared_sound() -> None:
     """Marks that come back because their sound was thrown away, and unknown ones, tell nothing."""
     line = playout(mark_every=200)
     line.take(0, ramp(980), 0.0)
-    marks = marks_of(line.orders(0.0))
+    marks = marks_of(give(line, 0.0))
     line.echoed("nobody's", 0.1)
     line.echoed(marks[0], 0.26)
     line.take(300, ramp(980, 5001), 0.3)
-    assert line.orders(0.3)[0] == Clear()
+    assert give(line, 0.3)[0] == Clear()
     line.echoed(marks[1], 0.9)
     assert (line.behind_s, line.position(0.4)) == (0.0, 400)
 
@@ -493,12 +503,12 @@ def test_marks_that_come_back_at_once() -> None:
     """A provider that gives marks back as it gets them (jambonz has) is believed nothing."""
     line = playout(mark_every=200)
     line.take(0, ramp(980), 0.0)
-    for name in marks_of(line.orders(0.0)):
+    for name in marks_of(give(line, 0.0)):
         line.echoed(name, 0.03)
     assert line.position(0.5) == 500
     line.take(980, silence(1000), 1.0)
     line.take(1980, ramp(980, 1), 2.0)
-    line.echoed(marks_of(line.orders(2.0))[0], 2.03)
+    line.echoed(marks_of(give(line, 2.0))[0], 2.03)
     assert (line.behind_s, line.position(2.5)) == (0.0, 2480)
 
 
@@ -512,7 +522,7 @@ def test_the_seam_is_as_long_as_the_delay_varies(delay_ms: int, later_ms: int) -
     def arrive(now: float, delay: int) -> None:
         texts = [
             dialect.clear() if isinstance(order, Clear) else dialect.media(L16.encode(order.samples))
-            for order in line.orders(now)
+            for order in give(line, now)
             if not isinstance(order, Mark)
         ]
         provider.advance(round((now + delay / 1000.0) * RATE))
@@ -943,8 +953,159 @@ def test_closing_ends_what_sounds(bank: ClipBank) -> None:
     assert not line.heard[at[0] + 240 + 2 * FRAME :].any()
 
 
+class Slow:
+    """A socket that can be made slow.
+
+    Args:
+        line: Where it leads.
+        before: Whether a slow message arrives late; else it arrives, but the sender learns so late.
+    """
+
+    def __init__(self, line: Line, before: bool) -> None:
+        self.takes_s = 0.0
+        self._line, self._before = line, before
+
+    async def send(self, text: str) -> None:
+        takes_s, self.takes_s = self.takes_s, 0.0
+        if self._before:
+            await asyncio.sleep(takes_s)
+        await self._line.send(text)
+        if not self._before:
+            await asyncio.sleep(takes_s)
+
+
+@pytest.mark.parametrize("marks", [True, False])
+@pytest.mark.parametrize("lead_ms", [0, 400, 2000])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("takes_s", [0.3, 2.5, 30.0])
+def test_a_slow_send_mutes_nothing(
+    takes_s: float, before: bool, lead_ms: int, marks: bool, bank: ClipBank, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long the socket takes for a message: the reply goes on behind it, whole, and so do later ones."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        slow = Slow(line, before)
+        call.attach(slow.send)
+        await call.receive(start_message())
+        lost = call.statistics()["lines_lost"]
+        for first in (1, 12_001):
+            turn = call.session.begin()
+            turn.write(ramp(12_000, first))
+            turn.finish()
+            if first == 1:
+                await asyncio.sleep(0.507 if lead_ms < 2000 else 0.0)
+                slow.takes_s = takes_s
+            await asyncio.sleep(takes_s + 3.0)
+            assert call.connected
+        assert call.statistics()["lines_lost"] == lost
+        assert call.statistics()["slow_sends"] == (takes_s > 2.0)
+
+    with caplog.at_level(logging.WARNING, "stopgap"):
+        line = hold(bank, QUIET, talk, lead_ms=lead_ms, marks=marks)
+    assert places(line.heard) == list(range(1, 24_001))
+    assert len(caplog.records) == (takes_s > 2.0)
+
+
+def test_a_loop_that_is_blocked_while_it_sends(bank: ClipBank) -> None:
+    """A loop that stands still while the socket takes a message is no lost line either."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        slow = Slow(line, before=False)
+        call.attach(slow.send)
+        await call.receive(start_message())
+        turn = call.session.begin()
+        turn.write(ramp(16_000))
+        turn.finish()
+        slow.takes_s = 0.001
+        await asyncio.sleep(0.0005)
+        assert slow.takes_s == 0.0
+        line.loop.jump(2.2)
+        await asyncio.sleep(4.0)
+        assert call.connected
+
+    line = hold(bank, QUIET, talk, lead_ms=2000)
+    assert is_there(line.heard, ramp(16_000))
+
+
+@given(seed=st.integers(0, 10_000), lead_ms=st.sampled_from([0, 120, 400, 1000]), marks=st.booleans())
+@settings(max_examples=25)
+def test_replies_are_complete_over_a_slow_socket(seed: int, lead_ms: int, marks: bool, bank: ClipBank) -> None:
+    """With sends that stall again and again nothing of a reply is lost; the queue never holds more than the lead."""
+    chance = random.Random(seed)
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        async def send(text: str) -> None:
+            if chance.random() < 0.05:
+                await asyncio.sleep(chance.choice([0.03, 0.3, 1.0, 3.0]))
+            await line.send(text)
+
+        call.attach(send)
+        await call.receive(start_message())
+        for first in (1, 8_001):
+            turn = call.session.begin()
+            await asyncio.sleep(chance.uniform(0.2, 2.0))
+            for place in range(0, 8000, 800):
+                turn.write(ramp(800, first + place))
+                await asyncio.sleep(chance.uniform(0.0, 0.15))
+            turn.finish()
+            await asyncio.sleep(25.0)
+
+    line = hold(bank, LADDER, talk, lead_ms=lead_ms, marks=marks)
+    assert is_there(line.heard, ramp(8000))
+    assert is_there(line.heard, ramp(8000, 8_001))
+    assert line.provider.held_most <= max(lead_ms, 60) * 8 + FRAME
+
+
+def test_a_line_that_is_lost_while_its_socket_is_slow(bank: ClipBank) -> None:
+    """What the old socket never took is sent over the new one, though the caller was heard all the while."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        slow = Slow(line, before=True)
+        call.attach(slow.send)
+        await call.receive(start_message())
+        turn = call.session.begin()
+        turn.write(ramp(8000))
+        turn.finish()
+        await asyncio.sleep(0.507)
+        slow.takes_s = 1e6
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            await call.receive('{"event": "connected"}')  # a sign of life
+        await call.receive('{"event": "stop"}')
+        call.attach(line.send)
+        await call.receive(start_message())
+        await asyncio.sleep(2.0)
+
+    assert places(hold(bank, QUIET, talk).heard) == list(range(1, 8001))
+
+
+def test_another_start_while_the_socket_is_slow(bank: ClipBank) -> None:
+    """The message under way is left to finish, for it is the same socket; then the new stream's follow."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        slow = Slow(line, before=False)
+        call.attach(slow.send)
+        await call.receive(start_message())
+        turn = call.session.begin()
+        turn.write(ramp(8000))
+        turn.finish()
+        await asyncio.sleep(0.507)
+        slow.takes_s = 1.0
+        await asyncio.sleep(0.1)
+        line.settle()
+        line.provider.take(Dialect("twilio", "MZ0", L16).clear())
+        await call.receive(start_message())
+        sent = len(line.sent)
+        await asyncio.sleep(0.5)
+        assert len(line.sent) == sent
+        await asyncio.sleep(2.0)
+
+    heard = places(hold(bank, QUIET, talk, lambda: 0.0).heard)
+    assert sorted(set(heard)) == list(range(1, 8001))
+
+
 def test_socket_that_takes_nothing(bank: ClipBank) -> None:
-    """A socket that hangs counts as gone after a while; another start brings the sound back."""
+    """A socket that hangs for ever is waited for until there is another one, which gets all."""
 
     async def talk(line: Line, call: TelephonyCall) -> None:
         async def hang(_: str) -> None:
@@ -956,8 +1117,8 @@ def test_socket_that_takes_nothing(bank: ClipBank) -> None:
         call.attach(hang)
         await call.receive(start_message())
         await asyncio.sleep(5.0)
-        assert not call.connected
         call.attach(line.send)
+        assert not call.connected
         await call.receive(start_message())
         await asyncio.sleep(3.0)
 

@@ -57,7 +57,7 @@ class TelephonyCall:
 
     **Lost lines.** After ``stop``, or when the socket is gone, the session's time stands still: calls to it still
     work, and after another ``start``, over the same socket or (`attach`) a new one, fillers and reply go on where they
-    stopped. `close` ends it all; an open turn is cancelled then.
+    stopped. A socket that is slow is not gone: time stands still until it takes what it was given.
 
     Args:
         manager: Of the process.
@@ -141,7 +141,8 @@ class TelephonyCall:
             case StreamStarted():
                 await self._on_start(message)
             case StreamStopped():
-                self.line_lost()
+                if self._transport is not None:
+                    self._transport.lose()
             case StreamFailed(reason):
                 logger.warning("the provider complains: %s", reason)
             case MarkPlayed(name) if name.startswith(MARK_PREFIX):
@@ -151,14 +152,14 @@ class TelephonyCall:
         return message
 
     def attach(self, send_text: SendText) -> None:
-        """Go on over another socket, whose ``start`` `receive` will get."""
+        """Go on over another socket, whose ``start`` `receive` will get; what the old one has not taken is given up."""
         self.line_lost()
         self._send_text = send_text
 
     def line_lost(self) -> None:
         """Note that the socket is gone; `receive` and failed sends notice by themselves."""
         if self._transport is not None:
-            self._transport.lose()
+            self._transport.abandon()
 
     async def close(self) -> None:
         """End the conversation: sound stops, an open turn is cancelled. May be called twice."""
@@ -171,7 +172,8 @@ class TelephonyCall:
         counts = {"messages_ignored": float(self._ignored)}
         if self._transport is not None and self._session is not None:
             playout = self._transport.playout
-            counts |= {"lines_lost": float(self._transport.losses), "clears": float(playout.clears)}
+            counts |= {"lines_lost": float(self._transport.losses), "slow_sends": float(self._transport.slow)}
+            counts |= {"clears": float(playout.clears)}
             counts |= {"resent_s": playout.resent / self._session.rate, "behind_s": playout.behind_s}
         return counts
 
