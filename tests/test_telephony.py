@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import importlib
 import importlib.util
 import io
@@ -177,14 +178,17 @@ def test_bad_messages(text: str | bytes, says: str) -> None:
     assert len(str(raised.value)) < 200
 
 
+any_text = st.text(max_size=8) | st.text(st.characters(categories=["Cs"]), max_size=3)
+"""Halves of characters (surrogates) included, which JSON can carry; seldom both in one, for they are so few."""
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
     max_leaves=6,
 )
 keys = st.sampled_from(
     ["event", "start", "media", "mark", "dtmf", "streamSid", "stream_id", "mediaFormat", "media_format", "encoding",
-     "payload", "name", "digit", "sampleRate", "channels", "track", "timestamp", "customParameters", "extra_headers"]
+     "payload", "name", "digit", "sampleRate", "channels", "track", "timestamp", "customParameters", "extra_headers",
+     "callSid"]
 )  # fmt: skip
 events = st.sampled_from(["connected", "start", "media", "mark", "dtmf", "stop", "error", "playedStream"])
 nested = st.dictionaries(keys, json_values | st.dictionaries(keys, json_values, max_size=5), max_size=5)
@@ -198,6 +202,65 @@ def test_any_message_is_understood_or_refused(message: dict[str, Any]) -> None:
             parse_message(text)
         except UsageError:
             continue
+
+
+starts = st.fixed_dictionaries(
+    {
+        "event": st.just("start"),
+        "start": st.fixed_dictionaries(
+            {
+                "streamSid": any_text,
+                "callSid": any_text,
+                "mediaFormat": st.fixed_dictionaries(
+                    {"encoding": st.sampled_from(["L16", "PCMU", "PCMA", "OPUS"]) | any_text},
+                    optional={"sampleRate": st.sampled_from([8000, 16000]) | json_values, "channels": json_values},
+                ),
+            },
+            optional={"customParameters": json_values},
+        ),
+    },
+    optional={"extra_headers": any_text | json_values},
+)
+any_messages = starts | st.builds(lambda event, rest: {**rest, "event": event}, events, nested)
+
+
+@given(messages=st.lists(any_messages, min_size=1, max_size=8))
+@settings(max_examples=100)
+def test_nothing_a_provider_says_raises(messages: list[dict[str, Any]], bank: ClipBank) -> None:
+    """Whatever comes, in whatever order, `receive` takes it, and a session that opens is one to talk in."""
+
+    async def main() -> None:
+        async def send(text: str) -> None:
+            text.encode()
+
+        loop = asyncio.get_running_loop()
+        with FillerManager(stopgap.load_config(LADDER), clock=LoopClock(loop), bank=bank) as manager:
+            async with TelephonyCall(manager, send) as call:
+                for message in messages:
+                    heard = await call.receive(json.dumps(message))
+                    repr(heard).encode()
+                    if isinstance(heard, StreamStarted):
+                        call.session.begin()
+                    await asyncio.sleep(0.15)
+
+    run(main)
+
+
+def test_half_characters_are_replaced() -> None:
+    """Half a character in a name, which JSON can carry and UTF-8 cannot, becomes a question mark."""
+    text = start_message(stream="\ud800").replace("CA0", "\\udfff").replace('"me"', '"x\\ud83d"')
+    said = parse_message(text)
+    assert isinstance(said, StreamStarted)
+    assert (said.stream_id, said.call_id, said.parameters) == ("?", "?", {"who": "x?"})
+
+
+def test_a_session_may_be_called_anything(bank: ClipBank) -> None:
+    """With a seed, which goes with the name, half a character in the name that an application gives is no trouble."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        assert call.session.id == "\ud800"
+
+    hold(bank, LADDER, talk, id="\ud800")
 
 
 @given(payload=st.binary(max_size=400), name=st.text(max_size=20), stream=st.text(min_size=1, max_size=40))
@@ -560,6 +623,7 @@ class Line:
         self.broken = False
         self.sent: list[dict[str, Any]] = []
         self._delay, self._back_s = delay, back_s
+        self.delay_s = delay()
         self._coming: deque[tuple[float, str]] = deque()
         self._echoes: set[asyncio.Task[object]] = set()
 
@@ -950,7 +1014,113 @@ def test_closing_ends_what_sounds(bank: ClipBank) -> None:
         assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "stopgap-telephony"] == []
 
     line = hold(bank, QUIET, talk)
+    assert line.heard[at[0] - 1] != 0.0
     assert not line.heard[at[0] + 240 + 2 * FRAME :].any()
+
+
+def leave(bank: ClipBank, how: Talk, config: dict[str, Any] = QUIET, **options: Any) -> tuple[Line, float]:
+    """Have a call whose block is left by *how*, after two seconds of reply were queued; return the s that took."""
+    left_at: list[float] = []
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        turn = call.session.begin()
+        turn.write(ramp(16_000))
+        turn.finish()
+        await asyncio.sleep(0.303)
+        left_at.append(line.loop.time())
+        await how(line, call)
+
+    async def main() -> tuple[Line, float]:
+        line = Line()
+        with FillerManager(stopgap.load_config(config), clock=LoopClock(line.loop), bank=bank) as manager:
+            with contextlib.suppress(KeyError):
+                async with TelephonyCall(manager, line.send, **options) as call:
+                    line.call = call
+                    await call.receive(start_message())
+                    await talk(line, call)
+            took_s = line.loop.time() - left_at[0]
+            await asyncio.sleep(line.delay_s)  # whatever closes the line takes its time to arrive, too
+            line.settle()
+            assert call.session.closed
+            assert not call.connected
+        return line, took_s
+
+    return run(main)
+
+
+@pytest.mark.parametrize("marks", [True, False])
+@pytest.mark.parametrize("lead_ms", [0, 400])
+def test_leaving_lets_the_reply_be_heard_out(lead_ms: int, marks: bool, bank: ClipBank) -> None:
+    """Who leaves the block without a word cuts nothing off, and does not stay longer than the reply."""
+
+    async def how(line: Line, call: TelephonyCall) -> None:
+        pass
+
+    line, took_s = leave(bank, how, lead_ms=lead_ms, marks=marks)
+    assert places(line.heard) == list(range(1, 16_001))
+    assert took_s == pytest.approx(1.7, abs=0.25)
+
+
+@pytest.mark.parametrize("lead_ms", [0, 400])
+def test_leaving_over_a_slow_socket(lead_ms: int, bank: ClipBank) -> None:
+    """A provider that got the reply late is given the time to play it."""
+
+    async def how(line: Line, call: TelephonyCall) -> None:
+        slow = Slow(line, before=True)
+        call.attach(slow.send)
+        await call.receive(start_message())
+        line.provider.take(Dialect("twilio", "MZ0", L16).clear())
+        await asyncio.sleep(0.25)
+        slow.takes_s = 0.8
+        await asyncio.sleep(0.05)
+
+    line, took_s = leave(bank, how, lead_ms=lead_ms)
+    assert places(line.heard)[-10_000:] == list(range(6_001, 16_001))
+    assert took_s < 3.2
+
+
+@pytest.mark.parametrize("why", ["exception", "close", "stop", "gone", "cancelled", "user speaks"])
+def test_leaving_at_once(why: str, bank: ClipBank, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody would hear the rest, or ought to, the block is left at once, without a warning."""
+
+    async def how(line: Line, call: TelephonyCall) -> None:
+        match why:
+            case "exception":
+                raise KeyError
+            case "close":
+                await call.close()
+            case "stop":
+                await call.receive('{"event": "stop"}')
+            case "gone":
+                line.broken = True
+            case "cancelled":
+                assert call.session.turn is not None
+                call.session.turn.cancel()
+            case _:
+                call.session.user_speaking()
+
+    with caplog.at_level(logging.WARNING, "stopgap"):
+        _, took_s = leave(bank, how)
+    assert took_s < 0.25
+    assert not caplog.records
+
+
+def test_leaving_while_a_filler_sounds(bank: ClipBank) -> None:
+    """Fillers are no reason to stay: there is no reply behind them any more."""
+
+    async def main() -> float:
+        line = Line()
+        with FillerManager(stopgap.load_config(BEDS), clock=LoopClock(line.loop), bank=bank) as manager:
+            async with TelephonyCall(manager, line.send) as call:
+                line.call = call
+                await call.receive(start_message())
+                call.session.begin()
+                await asyncio.sleep(1.6)
+                assert call.session.filler_sounding
+                left_at = line.loop.time()
+            return line.loop.time() - left_at
+
+    assert run(main) < 0.05
 
 
 class Slow:
@@ -1171,6 +1341,79 @@ def test_unknown_sound_and_another_rate(bank: ClipBank, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING, "stopgap"):
         hold(bank, QUIET, talk)
     assert "'OPUS' is not spoken here" in caplog.text
+
+
+def test_nothing_of_the_old_stream_after_another_rate(bank: ClipBank) -> None:
+    """Another start at another rate: what is sent from then on names the new stream and is in its format."""
+    reply = ramp(16_000)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sent: list[dict[str, Any]] = []
+
+        async def send(text: str) -> None:
+            sent.append(json.loads(text))
+
+        with FillerManager(stopgap.load_config(QUIET), clock=LoopClock(loop), bank=bank) as manager:
+            async with TelephonyCall(manager, send) as call:
+                await call.receive(start_message())
+                old = call.session.begin()
+                old.write(reply)
+                await asyncio.sleep(0.507)
+                assert sent
+                assert {message["streamSid"] for message in sent} == {"MZ0"}
+                sent.clear()
+                await call.receive(start_message(stream="MZ1", rate=16_000))
+                assert sent == []
+                assert old.record.outcome == "cancelled"
+                turn = call.session.begin()
+                turn.write(reply)
+                turn.finish()
+                await asyncio.sleep(2.0)
+                assert call.statistics()["lines_lost"] == 1
+        assert {message["streamSid"] for message in sent} == {"MZ1"}
+        payloads = [base64.b64decode(message["media"]["payload"]) for message in sent if message["event"] == "media"]
+        assert places(np.concatenate([L16.decode(payload) for payload in payloads])) == list(range(1, 16_001))
+        assert {len(payload) for payload in payloads} == {640}
+
+    run(main)
+
+
+def test_stereo_is_not_taken_for_mono(bank: ClipBank, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no mono is not heard, with a warning, whatever was warned of before; what is sent is heard as ever."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        await call.receive("{")
+        stereo = start_message().replace('"channels": 1', '"channels": 2')
+        for _ in range(2):
+            await call.receive(stereo)
+        assert await call.receive('{"event": "media", "media": {"payload": "AAAA"}}') is None
+        turn = call.session.begin()
+        turn.write(ramp(800))
+        turn.finish()
+        await asyncio.sleep(0.5)
+
+    with caplog.at_level(logging.WARNING, "stopgap"):
+        line = hold(bank, QUIET, talk)
+    assert places(line.heard) == list(range(1, 801))
+    assert ["not JSON" in record.message for record in caplog.records] == [True, False]
+    assert "channels=2 are not understood here; have the provider send mono; what the caller says" in caplog.text
+
+
+def test_complaints_are_logged_once(bank: ClipBank, caplog: pytest.LogCaptureFixture) -> None:
+    """A provider that complains of each message is heard, counted, and logged once a call."""
+
+    async def talk(line: Line, call: TelephonyCall) -> None:
+        for _ in range(100):
+            heard = await call.receive('{"event": "error", "payload": {"code": 100003}}')
+            assert isinstance(heard, StreamFailed)
+        assert call.statistics()["complaints"] == 100
+        assert call.statistics()["messages_ignored"] == 0
+
+    with caplog.at_level(logging.WARNING, "stopgap"):
+        hold(bank, QUIET, talk)
+    assert len(caplog.records) == 1
+    assert "100003" in caplog.text
 
 
 def test_byte_order_of_rtp(bank: ClipBank) -> None:

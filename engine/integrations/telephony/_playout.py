@@ -136,6 +136,11 @@ class Playout:
             return self._sent
         return min(self._sent, self._run.played(now - self.behind_s, self._rate))
 
+    def owes_s(self, now: float) -> float:
+        """Return by how many s of sound the provider is behind what was to be heard by now."""
+        due = self._kept_from + len(self._track) - self._ahead
+        return max(0, due - self.position(now)) / self._rate
+
     def take(self, first: int, samples: Samples, now: float) -> None:
         """Play *samples* from the number *first* on, in the place of what was to be played from there on."""
         position = self.position(now)
