@@ -44,6 +44,7 @@ from stopgap.telephony import (
     parse_message,
 )
 from virtual_loop import LoopClock, VirtualLoop, run
+from websockets.asyncio.client import connect
 
 RATE = 8_000
 FRAME = 160
@@ -273,7 +274,9 @@ def test_what_is_said(
     media, mark, clear = (json.loads(text) for text in (dialect.media(payload), dialect.mark(name), dialect.clear()))
     assert base64.b64decode(media["media"]["payload"]) == payload
     key = {"twilio": "streamSid", "telnyx": None, "plivo": "streamId", "exotel": "stream_sid"}[provider]
-    assert all(message.get(key, stream) == stream for message in (media, mark, clear))
+    for message in (media, mark, clear):
+        assert [name for name in message if name.lower().startswith("stream")] == ([] if key is None else [key])
+        assert key is None or message[key] == stream
     if provider == "plivo":
         assert (media["event"], mark["event"], clear["event"]) == ("playAudio", "checkpoint", "clearAudio")
         assert (media["media"]["contentType"], media["media"]["sampleRate"]) == ("audio/x-mulaw", 8000)
@@ -840,7 +843,7 @@ def test_barge_in_is_heard_with_the_next_frame(bank: ClipBank) -> None:
 
 
 def test_hold_and_resume_lose_nothing(bank: ClipBank) -> None:
-    """It was only an "ok": the reply goes on where it was faded out."""
+    """It was only an "ok": what was faded out is faded in again, and the reply goes on from there."""
 
     async def talk(line: Line, call: TelephonyCall) -> None:
         turn = call.session.begin()
@@ -853,10 +856,11 @@ def test_hold_and_resume_lose_nothing(bank: ClipBank) -> None:
         await asyncio.sleep(2.0)
 
     line = hold(bank, QUIET, talk)
-    heard = places(line.heard)
-    assert heard[0] == 1
-    assert heard[-1] == 8000
-    assert line.provider.happenings[0].what == "begins"
+    heard, fade = places(line.heard), 160
+    until = next(place for place, sample in enumerate(heard, 1) if sample != place)
+    assert heard[: until - 1] == list(range(1, until))
+    assert heard[-(8000 - until - fade) :] == list(range(until + fade + 1, 8001))
+    assert len(heard) == pytest.approx(8000 + fade, abs=2)
 
 
 @pytest.mark.parametrize("lead_ms", [0, 400])
@@ -1599,6 +1603,44 @@ def test_real_block_is_not_heard(calls: dict[int, RealCall]) -> None:
     assert calls[0].stretched(1) > 0.15 * RATE
 
 
+@pytest.mark.parametrize("lead_ms", [LEAD_MS, 0])
+def test_real_waits_are_told(lead_ms: int, calls: dict[int, RealCall]) -> None:
+    """The example's caller tells the first sound from the answer, whose place it finds by ear."""
+    call = calls[lead_ms]
+    waits = call.caller.waits([server.reply_audio(0), server.reply_audio(1)])
+    for number, wait in enumerate(waits):
+        assert wait.asked <= round((QUESTION_S[number] + 0.8) * RATE)
+        assert wait.asked < wait.sounded < wait.answered
+        assert wait.answered == pytest.approx(call.answer(number)[0], abs=0.1 * RATE)
+        assert f"answer after {(wait.answered - wait.asked) / RATE:.2f} s" in str(wait)
+    other = call.caller.waits([server.reply_audio(2)[::-1]])
+    assert other[0].answered is None
+    assert str(other[0]).endswith("answer none")
+
+
+def test_nothing_was_heard() -> None:
+    """A caller who heard nothing says so."""
+    deaf = caller.Caller([(0.5, caller.clip("user/dog"))], lasts_s=5.0)
+    assert str(deaf.waits([server.reply_audio(0)])[0]).endswith("first sound none, answer none")
+
+
+def test_real_server_takes_strange_frames(tmp_path: Path) -> None:
+    """A binary frame is a message like any other; one that is too long ends the socket, and not the server."""
+
+    async def main(url: str) -> int:
+        async with connect(url) as socket:
+            await socket.send(b"\x00\xff")
+            await socket.send(json.dumps(json.loads(start_message("audio/x-mulaw"))).encode())
+            await socket.send("x" * (stopgap.telephony.MESSAGE_LONGEST + 1))
+            await asyncio.wait_for(socket.wait_closed(), 20.0)
+            assert socket.close_code is not None
+            return socket.close_code
+
+    with caller.Server() as url:
+        assert asyncio.run(main(url)) == 1009
+        assert asyncio.run(main(url)) == 1009
+
+
 def test_real_barge_in(calls: dict[int, RealCall]) -> None:
     """The caller speaks over the answer: a clear comes, and after a frame and a fade nothing sounds any more."""
     call = calls[LEAD_MS]
@@ -1610,8 +1652,8 @@ def test_real_barge_in(calls: dict[int, RealCall]) -> None:
 
 
 def test_face() -> None:
-    """`stopgap.telephony` offers the package's names, sorted: classes, then functions."""
+    """`stopgap.telephony` offers the package's names, sorted: constants, classes, then functions."""
     inner = importlib.import_module("stopgap.engine.integrations.telephony")
     assert stopgap.telephony.__all__ == inner.__all__
-    assert inner.__all__ == sorted(set(inner.__all__), key=lambda name: (name.islower(), name))
+    assert inner.__all__ == sorted(set(inner.__all__), key=lambda name: (not name.isupper(), name.islower(), name))
     assert all(getattr(stopgap.telephony, name) is getattr(inner, name) for name in inner.__all__)

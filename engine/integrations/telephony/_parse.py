@@ -21,7 +21,7 @@ from ._messages import (
 )
 
 MESSAGE_LONGEST = 1 << 18
-"""Characters. Providers send 20 to 100 ms of sound a message; Exotel allows 100 KB."""
+"""Characters. Providers send 20 to 100 ms of sound a message; Exotel allows 100 KB. Have the server refuse more."""
 
 _BY_STREAM_KEY: dict[str, ProviderName] = {
     "streamSid": "twilio", "stream_id": "telnyx", "streamId": "plivo", "stream_sid": "exotel"
