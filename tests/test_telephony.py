@@ -1291,6 +1291,7 @@ def test_socket_that_takes_nothing(bank: ClipBank) -> None:
         call.attach(hang)
         await call.receive(start_message())
         await asyncio.sleep(5.0)
+        assert call.connected
         call.attach(line.send)
         assert not call.connected
         await call.receive(start_message())
@@ -1375,6 +1376,8 @@ def test_nothing_of_the_old_stream_after_another_rate(bank: ClipBank) -> None:
                 turn.finish()
                 await asyncio.sleep(2.0)
                 assert call.statistics()["lines_lost"] == 1
+                await call.receive('{"event": "stop"}')
+                assert call.statistics()["lines_lost"] == 2
         assert {message["streamSid"] for message in sent} == {"MZ1"}
         payloads = [base64.b64decode(message["media"]["payload"]) for message in sent if message["event"] == "media"]
         assert places(np.concatenate([L16.decode(payload) for payload in payloads])) == list(range(1, 16_001))

@@ -25,6 +25,7 @@ from ._messages import (
 )
 from ._parse import parse_message
 from ._playout import MARK_PREFIX, Playout
+from ._tally import Tally
 from ._transport import SendText, StreamTransport, send_paced
 
 logger = logging.getLogger("stopgap")
@@ -112,10 +113,7 @@ class TelephonyCall:
         self._transport: StreamTransport | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
-        self._ignored = self._complaints = 0
-        self._warned: set[str] = set()
-        self._earlier = dict.fromkeys(("lines_lost", "slow_sends", "clears", "resent_s"), 0.0)
-        """Counters of the sessions before the present one."""
+        self._tally = Tally()
 
     @property
     def session(self) -> Session:
@@ -146,7 +144,7 @@ class TelephonyCall:
             if isinstance(message, Media):
                 return self._heard(message)
         except UsageError as exc:
-            self._ignore("message", str(exc))
+            self._tally.ignore("message", str(exc))
             return None
         match message:
             case StreamStarted():
@@ -155,8 +153,7 @@ class TelephonyCall:
                 if self._transport is not None:
                     self._transport.lose()
             case StreamFailed(reason):
-                self._complaints += 1
-                self._warn_once("complaint", f"the provider complains: {reason}")
+                self._tally.complaint(reason)
             case MarkPlayed(name) if name.startswith(MARK_PREFIX):
                 if self._transport is not None:
                     self._transport.playout.echoed(name, asyncio.get_running_loop().time())
@@ -185,9 +182,9 @@ class TelephonyCall:
         messages_ignored, complaints (of the provider), lines_lost, slow_sends (more than 2 s for a message), clears,
         resent_s (s of sound sent twice) and behind_s (s by which the provider is behind now).
         """
-        counts = {"messages_ignored": float(self._ignored), "complaints": float(self._complaints)}
-        behind_s = 0.0 if self._transport is None else self._transport.playout.behind_s
-        return counts | self._line_counts() | {"behind_s": behind_s}
+        if self._transport is None:
+            return {**self._tally.statistics({}), "behind_s": 0.0}
+        return {**self._tally.statistics(self._transport.counters()), "behind_s": self._transport.playout.behind_s}
 
     async def __aenter__(self) -> Self:
         return self
@@ -215,12 +212,12 @@ class TelephonyCall:
             self._hears = self._incoming or received_format(start)
         except UsageError as exc:
             self._hears = None
-            self._ignore("incoming", f"{exc}; what the caller says is not heard")
+            self._tally.ignore("incoming", f"{exc}; what the caller says is not heard")
         try:
             dialect = Dialect.of(start, self._outgoing)
         except UsageError as exc:
             dialect = Dialect.of(start, AudioFormat())
-            self._ignore("outgoing", f"{exc}; mu-law is sent, unless outgoing= is given")
+            self._tally.ignore("outgoing", f"{exc}; mu-law is sent, unless outgoing= is given")
         if self._session is not None and self._session.rate != dialect.format.rate:
             self.line_lost()  # what is left of the old stream must not get onto the new one
             await self._end_session()
@@ -231,7 +228,8 @@ class TelephonyCall:
 
     def _open(self, start: StreamStarted, dialect: Dialect) -> None:
         rate = dialect.format.rate
-        self._earlier = self._line_counts()
+        if self._transport is not None:
+            self._tally.add(self._transport.counters())
         output = FrameOutput(rate, 20.0, latency_s=self._latency_s)
         self._session = self._manager.session(
             output, id=self._id or start.call_id, language=self._language, voice=self._voice, listener=self._listener
@@ -282,28 +280,6 @@ class TelephonyCall:
         if not left and self.session.waiting:
             return 0.0  # the provider owes fillers at most
         return left + self._transport.playout.owes_s(asyncio.get_running_loop().time())
-
-    def _line_counts(self) -> dict[str, float]:
-        transport, session, earlier = self._transport, self._session, self._earlier
-        if transport is None or session is None:
-            return earlier
-        playout = transport.playout
-        return {
-            "lines_lost": earlier["lines_lost"] + transport.losses,
-            "slow_sends": earlier["slow_sends"] + transport.slow,
-            "clears": earlier["clears"] + playout.clears,
-            "resent_s": earlier["resent_s"] + playout.resent / session.rate,
-        }
-
-    def _ignore(self, kind: str, why: str) -> None:
-        self._ignored += 1
-        self._warn_once(kind, f"{why[:300]}: ignored")
-
-    def _warn_once(self, kind: str, what: str) -> None:
-        """Log a warning, the first one of its *kind*: a provider that repeats itself must not fill the log."""
-        if kind not in self._warned:
-            self._warned.add(kind)
-            logger.warning("%s; the call goes on, and further such messages are only counted", what)
 
 
 async def _feed(output: FrameOutput, transport: StreamTransport, lead_ms: float) -> None:

@@ -124,6 +124,11 @@ class Playout:
         """Samples that were sent a second time."""
 
     @property
+    def resent_s(self) -> float:
+        """s of sound that was sent a second time."""
+        return self.resent / self._rate
+
+    @property
     def behind_s(self) -> float:
         """s by which the provider is behind where the clock alone would have it; at most half the lead."""
         if not (self._believes and self._trips_of_run):

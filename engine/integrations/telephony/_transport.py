@@ -41,8 +41,7 @@ class StreamTransport:
 
     def __init__(self, send_text: SendText, playout: Playout, on_put: Callable[[], None] = lambda: None) -> None:
         self.playout = playout
-        self.losses = self.slow = 0
-        """Lines that were lost, and messages that were taken slowly."""
+        self._losses = self._slow = 0
         self._send_text, self._on_put = send_text, on_put
         self._dialect: Dialect | None = None
         self._alive_at = 0.0
@@ -56,6 +55,13 @@ class StreamTransport:
     @property
     def connected(self) -> bool:
         return self._dialect is not None and not self._closed
+
+    def counters(self) -> dict[str, float]:
+        """Return lines_lost, slow_sends (messages that took more than 2 s), clears and resent_s (s sent twice)."""
+        return {
+            "lines_lost": float(self._losses), "slow_sends": float(self._slow), "clears": float(self.playout.clears),
+            "resent_s": self.playout.resent_s,
+        }  # fmt: skip
 
     def connect(self, dialect: Dialect, send_text: SendText | None = None) -> None:
         """There is a line, perhaps another one: over a new socket, if *send_text* is given."""
@@ -74,7 +80,7 @@ class StreamTransport:
         if self._dialect is None:
             return
         self.playout.lost(max(self._alive_at, asyncio.get_running_loop().time() - REPEAT_S))
-        self.losses += 1
+        self._losses += 1
         self._line += 1
         self._dialect = None
         if not self._closed:
@@ -135,13 +141,16 @@ class StreamTransport:
                 await self._send_text(text)
         finally:
             self._sending = None
-        if now() - since > SLOW_S:
-            self.slow += 1
-            if self.slow == 1:
+            self._took(now() - since)
+
+    def _took(self, seconds: float) -> None:
+        if seconds > SLOW_S:
+            self._slow += 1
+            if self._slow == 1:
                 logger.warning(
-                    "the socket of a call took %.1f s for one message, or the event loop was blocked: nothing was sent "
-                    "meanwhile; the call goes on, and more of this is only counted",
-                    now() - since,
+                    "the socket of a call kept a message waiting for %.1f s, or the event loop was blocked: nothing "
+                    "was sent meanwhile; the call goes on, and more of this is only counted",
+                    seconds,
                 )
 
 
