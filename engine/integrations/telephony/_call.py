@@ -262,11 +262,11 @@ class TelephonyCall:
         """Wait until the queued reply was heard; not for ever where the provider plays nothing."""
         assert self._transport is not None
         self._transport.end()
-        left = self._reply_left()
+        left = self.reply_left_s
         if not left:
             return
         patience = left + PATIENCE_S
-        while self.connected and patience > 0.0 and (left := self._reply_left()):
+        while self.connected and patience > 0.0 and (left := self.reply_left_s):
             pause = min(left, 0.1)
             patience -= pause
             await asyncio.sleep(pause)
@@ -276,7 +276,7 @@ class TelephonyCall:
     def _reply_left(self) -> float:
         """Return the s until the provider has played what is queued of the reply."""
         assert self._transport is not None
-        left = self.session._reply_left()
+        left = self.session.reply_left_s
         if not left and self.session.waiting:
             return 0.0  # the provider owes fillers at most
         return left + self._transport.playout.owes_s(asyncio.get_running_loop().time())
