@@ -262,11 +262,11 @@ class TelephonyCall:
         """Wait until the queued reply was heard; not for ever where the provider plays nothing."""
         assert self._transport is not None
         self._transport.end()
-        left = self.reply_left_s
+        left = self._reply_left()
         if not left:
             return
         patience = left + PATIENCE_S
-        while self.connected and patience > 0.0 and (left := self.reply_left_s):
+        while self.connected and patience > 0.0 and (left := self._reply_left()):
             pause = min(left, 0.1)
             patience -= pause
             await asyncio.sleep(pause)
