@@ -6,12 +6,13 @@ that a test sends.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import hushed_pipecat  # noqa: F401
 import numpy as np
-from loguru import logger
 from pipecat.frames.frames import (
     EndFrame,
     Frame,
@@ -40,12 +41,12 @@ from pipecat.services.settings import LLMSettings, TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
-from pipecat.turns.user_start import BaseUserTurnStartStrategy, VADUserTurnStartStrategy
+from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-logger.disable("pipecat")  # it tells of every frame
+Samples16 = np.ndarray[Any, np.dtype[np.int16]]
 
 RATE = 24_000
 CHUNK_S = 0.04
@@ -141,6 +142,17 @@ class Written:
     pcm: bytes
     kind: type[Frame]
 
+    @property
+    def samples(self) -> Samples16:
+        return np.frombuffer(self.pcm, "<i2").astype(np.int16)
+
+    @property
+    def fillers(self) -> Samples16:
+        """What is not the reply's; where the reply ends within a chunk, no filler sounds."""
+        if self.kind is not TTSAudioRawFrame:
+            return self.samples
+        return np.where(self.samples == 0, 0, self.samples - REPLY_LEVEL).astype(np.int16)
+
 
 class PacedOutput(BaseOutputTransport):
     """Writes a chunk, and takes as long for it as it lasts."""
@@ -148,10 +160,12 @@ class PacedOutput(BaseOutputTransport):
     def __init__(self, params: TransportParams) -> None:
         super().__init__(params)
         self.written: list[Written] = []
+        self.ready = asyncio.Event()
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
+        self.ready.set()
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         now = asyncio.get_running_loop().time()
@@ -189,10 +203,17 @@ class Rig:
     context: LLMContext
     collector: Collector
     began_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    wall_at_start: float = field(default_factory=lambda: time.time() + 60.0)
+    """s. Ahead, lest its frames seem to be as old as the real time that a test takes."""
 
     @property
     def now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    @property
+    def wall(self) -> float:
+        """A wall clock that keeps the loop's time."""
+        return self.wall_at_start + self.now - self.began_at
 
     async def send(self, *frames: Frame) -> None:
         """Send *frames* down the pipeline, and let them arrive."""
@@ -202,45 +223,29 @@ class Rig:
 
     async def voice(self, seconds: float) -> None:
         """The user speaks for *seconds*; voice activity detection tells `STOP_S` later that it is over."""
-        await self.send(VADUserStartedSpeakingFrame())
+        await self.send(VADUserStartedSpeakingFrame(timestamp=self.wall))
         await asyncio.sleep(seconds + STOP_S)
-        await self.send(VADUserStoppedSpeakingFrame(stop_secs=STOP_S))
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=STOP_S, timestamp=self.wall))
 
     async def say(self, text: str = "Where is my order?", seconds: float = 0.5) -> float:
         """The user says a turn, which is confirmed `CONFIRM_S` after voice activity detection; return when it ended."""
         await self.voice(seconds)
-        ended_at = self.now - STOP_S
+        ended_at = self.now - STOP_S - 0.001
         await self.send(transcript(text))
         await asyncio.sleep(CONFIRM_S)
         return ended_at
 
-    def samples(self, start: float = 0.0, end: float = 1e9) -> np.ndarray[Any, np.dtype[np.int16]]:
-        """Return what was written in chunks that began between *start* and *end*, s on the loop."""
-        chunks = [np.frombuffer(w.pcm, "<i2") for w in self.output.written if start <= w.at < end]
-        return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+    def written(self, start: float = 0.0, end: float = 1e9) -> list[Written]:
+        """Return the chunks that began between *start* and *end*, s on the loop."""
+        return [chunk for chunk in self.output.written if start <= chunk.at < end]
 
-    def fillers(self, start: float = 0.0, end: float = 1e9) -> np.ndarray[Any, np.dtype[np.int16]]:
-        """Return that, less the reply."""
-        return np.concatenate(
-            [np.zeros(0, np.int16)]
-            + [
-                np.frombuffer(w.pcm, "<i2") - reply_of(w).astype(np.int16)
-                for w in self.output.written
-                if start <= w.at < end
-            ]
-        )
+    def fillers(self, start: float = 0.0, end: float = 1e9) -> Samples16:
+        """Return what of these chunks is not the reply's."""
+        return np.concatenate([np.zeros(0, np.int16), *(chunk.fillers for chunk in self.written(start, end))])
 
     def reply_at(self, after: float = 0.0) -> float:
-        """Return when the first chunk with speech of the bot after *after* was written."""
-        return next(w.at for w in self.output.written if w.at >= after and w.kind is TTSAudioRawFrame)
-
-
-def reply_of(written: Written) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Return the reply's part of a chunk: a chunk of speech ends with zeros where speech ended."""
-    samples = np.frombuffer(written.pcm, "<i2").astype(np.int32)
-    if written.kind is not TTSAudioRawFrame:
-        return np.zeros_like(samples)
-    return np.where(np.arange(len(samples)) <= np.flatnonzero(samples == REPLY_LEVEL).max(initial=-1), REPLY_LEVEL, 0)
+        """Return when the first chunk with the bot's voice since *after* was written."""
+        return next(chunk.at for chunk in self.written(after) if chunk.kind is TTSAudioRawFrame)
 
 
 def transcript(text: str) -> TranscriptionFrame:
@@ -255,7 +260,8 @@ async def running(
     before_output: FrameProcessor | None = None,
     mixer: Any = None,
     tts: FakeTTS | None = None,
-    start: Sequence[BaseUserTurnStartStrategy] | None = None,
+    words_start_turns: bool = False,
+    interruptions: bool = True,
     observers: Sequence[BaseObserver] = (),
     user: dict[str, Any] | None = None,
     extra: Sequence[FrameProcessor] = (),
@@ -265,8 +271,9 @@ async def running(
     for name in {name for answer in script for name, _ in answer.tools}:
         llm.register_function(name, llm.tool)
     context = LLMContext([])
+    start_strategy = TranscriptionUserTurnStartStrategy if words_start_turns else VADUserTurnStartStrategy
     strategies = UserTurnStrategies(
-        start=list(start) if start is not None else [VADUserTurnStartStrategy()],
+        start=[start_strategy(enable_interruptions=interruptions)],
         stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=CONFIRM_S - 0.01)],
     )
     pair = LLMContextAggregatorPair(
@@ -284,16 +291,10 @@ async def running(
         idle_timeout_secs=None,
         enable_rtvi=False,
     )
-    started = asyncio.Event()
-
-    async def on_started(*_: Any) -> None:
-        started.set()
-
-    worker.add_event_handler("on_pipeline_started", on_started)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     task = asyncio.create_task(runner.run())
-    await started.wait()
+    await output.ready.wait()
     rig = Rig(worker, output, llm, pair, context, collector)
     try:
         yield rig

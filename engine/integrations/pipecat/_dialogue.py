@@ -7,8 +7,7 @@ from ..._turn import Turn
 from ._owed import Owed
 
 SETTLE_S = 0.05
-"""s after the bot fell silent at which it is really silent: between two utterances that are queued the transport tells
-of silence, too, for an instant."""
+"""s to wait before silence is believed: between two utterances that are queued the transport tells of silence, too."""
 TENTATIVE_S = 10.0
 """s after which an end of speech that nobody confirmed is taken back; Pipecat itself gives up after 5."""
 FRESH_S = 5.0
@@ -122,15 +121,16 @@ class Dialogue:
         self._owed.interrupted()
         self._put_off = None
         self._bot_due = False
-        if not self._live or self.turn is None:
+        session = self._session()
+        if session is None or not self._live or self.turn is None:
             return
         if self._tentative_at is None:
             self.turn.cancel("interrupted")
             return
-        at = self._ended_at  # the interruption is this very turn's, told late; but nothing of before may sound on
-        self._retract()
-        if at is not None:
-            self._ended_at = at
+        session.tick()
+        if session.filler_sounding:  # this turn's own start may interrupt late: it goes on, and only its sound does not
+            at, self._ended_at = self.turn.record.speech_ended_at, None
+            self._retract()
             self._begin(at, tentative=True)
 
     # The agent ---------------------------------------------------------------------------------------------------
@@ -161,7 +161,10 @@ class Dialogue:
         self.settle()
 
     def response_passed(self) -> None:
-        """All audio of a response is on its way. If there was none, none will come."""
+        """All audio of a response was on its way `SETTLE_S` ago. If there was none, none will come.
+
+        Not at once: a model that is interrupted ends its response just before the interruption is heard of.
+        """
         turn = self.waiting_turn
         if turn is not None and self._tentative_at is None and self._responses and not self._owed.anything:
             turn.finish()

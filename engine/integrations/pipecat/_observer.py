@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    UserBackchannelFrame,
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -62,5 +63,7 @@ class AgentObserver(BaseObserver):
                 if properties is None or properties.is_final:
                     wants = data.frame.run_llm if properties is None else properties.run_llm
                     dialogue.tool_ended(call, answered=wants is not False)
+            case UserBackchannelFrame():  # data: it would wait behind what the model is at
+                dialogue.acknowledged()
             case FunctionCallCancelFrame(tool_call_id=call, run_llm=answered):
                 dialogue.tool_ended(call, answered=answered)

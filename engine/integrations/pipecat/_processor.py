@@ -1,6 +1,7 @@
 """The place before the transport's output: deadlines, and the handoff."""
 
 import asyncio
+from collections.abc import Callable
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -14,7 +15,6 @@ from pipecat.frames.frames import (
     StopFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
-    UserBackchannelFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -101,23 +101,24 @@ class FillerProcessor(FrameProcessor):
                 dialogue.turn_started()
             case UserStoppedSpeakingFrame():
                 dialogue.turn_stopped()
-            case UserBackchannelFrame():
-                dialogue.acknowledged()
             case TTSStartedFrame():
                 dialogue.tts_started()
             case LLMFullResponseEndFrame():
-                dialogue.response_passed()
+                self._soon(dialogue.response_passed)
             case BotStartedSpeakingFrame():
                 dialogue.bot_started()
             case BotStoppedSpeakingFrame():
                 dialogue.bot_stopped()
-                asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
+                self._soon(dialogue.settle)
             case EndFrame() | StopFrame() | CancelFrame():
                 dialogue.over("the pipeline ended")
 
-    def _settle(self) -> None:
-        with self._trouble.kept_in("the processor"):
-            self._dialogue.settle()
+    def _soon(self, call: Callable[[], None]) -> None:
+        def guarded() -> None:
+            with self._trouble.kept_in("the processor"):
+                call()
+
+        asyncio.get_running_loop().call_later(SETTLE_S, guarded)
 
     async def _hand_over(self, longest_s: float) -> None:
         turn = self._dialogue.waiting_turn
