@@ -43,6 +43,11 @@ async def pull(mixer: BaseAudioMixer, chunks: int, audio: bytes = bytes(2 * CHUN
     return mixed
 
 
+async def stop(mixer: Any) -> None:
+    """Stop *mixer*, whose base class has no types."""
+    await mixer.stop()
+
+
 def samples(chunks: list[bytes]) -> Any:
     return np.concatenate([np.frombuffer(chunk, "<i2").astype(int) for chunk in chunks])
 
@@ -142,8 +147,8 @@ def test_stop_then_start(bank: ClipBank) -> None:
         fillers.begin()
         await pull(fillers.mixer, 10)
         assert fillers.filler_sounding
-        await fillers.mixer.stop()
-        await fillers.mixer.stop()
+        await stop(fillers.mixer)
+        await stop(fillers.mixer)
         assert fillers.session is None
         assert not samples(await pull(fillers.mixer, 5)).any()
         assert not fillers.filler_sounding
@@ -161,7 +166,7 @@ def test_stopped_while_it_starts(bank: ClipBank) -> None:
     async def main(fillers: PipecatFillers) -> None:
         starting = asyncio.create_task(fillers.mixer.start(11_025))
         await asyncio.sleep(0)
-        await fillers.mixer.stop()
+        await stop(fillers.mixer)
         await starting
         assert fillers.session is None
 

@@ -94,7 +94,7 @@ class FillerMixer(BaseAudioMixer):
         frame, fillers = self._slot.position, None
         with self._trouble.kept_in("mixing"):
             self._dialogue.look()
-            if self._dialogue.waiting_turn is not None and self._alone() and any(audio):
+            if self._dialogue.waiting_turn is not None and self._alone() and audio.count(0) < len(audio):
                 self._dialogue.reply()
             fillers = self._slot.render(len(audio) // (2 * self._channels))
             self.sounding = fillers is not None
