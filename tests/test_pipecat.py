@@ -6,11 +6,13 @@ import itertools
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import hushed_pipecat  # noqa: F401
 import numpy as np
 import pytest
+import soundfile
 import stopgap
 import stopgap.engine.integrations.pipecat
 import stopgap.pipecat
@@ -39,6 +41,7 @@ from stopgap import ClipBank, FillerManager, Kind
 from stopgap.engine.mixer import TapBlock
 from stopgap.engine.turns import SoundRecord, TurnRecord
 from stopgap.pipecat import PipecatFillers
+from test_examples import run_example
 from virtual_loop import LoopClock, VirtualLoop, run
 
 LADDER: dict[str, Any] = {
@@ -1184,3 +1187,28 @@ def test_face() -> None:
     inner = stopgap.engine.integrations.pipecat
     assert stopgap.pipecat.__all__ == inner.__all__ == ["PipecatFillers"]
     assert stopgap.pipecat.PipecatFillers is inner.PipecatFillers
+
+
+# Examples -------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_is_heard(tmp_path: Path) -> None:
+    """The bot speaks twice, with fillers before each time, nothing is held back, and the file holds the sound."""
+    out = run_example("pipecat_fake.py", "--out", tmp_path / "heard.wav")
+    lines = [line.split("s  ")[1] for line in out.splitlines() if " s  " in line]
+    assert lines.count("the bot speaks") == 2
+    assert lines[0] != "the bot speaks"
+    between = lines[lines.index("the bot speaks") + 1 : -1]
+    assert between
+    assert "held back by 0 ms" in out
+    samples, rate = soundfile.read(tmp_path / "heard.wav")
+    blocks = samples[: len(samples) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10)
+    assert (np.sqrt((blocks**2).mean(axis=1)) > 0.01).sum() > 20  # of some 110: 2.2 s of speech and fillers
+
+
+def test_the_echo_example_keeps_the_bot_from_interrupting_itself() -> None:
+    """Its own echo cuts fillers off; with a canceller, or with wary detection, it is not taken for the user."""
+    out = run_example("pipecat_echo.py")
+    counts = [int(line.split("taken for the user: ")[1].split()[0]) for line in out.splitlines()]
+    assert counts[0] > 0
+    assert counts[1:] == [0, 0]
