@@ -67,6 +67,8 @@ class Answer:
     text: str = ""
     tools: tuple[tuple[str, float], ...] = ()
     """Names, and the s that they take."""
+    tail_s: float = 0.0
+    """s that the model takes to end after its last token."""
 
 
 class FakeLLM(LLMService[Any]):
@@ -95,6 +97,7 @@ class FakeLLM(LLMService[Any]):
             await asyncio.sleep(answer.after_s)
             for word in answer.text.split():
                 await self._push_llm_text(word + " ")
+            await asyncio.sleep(answer.tail_s)
             await self._call(answer, frame.context)
         finally:
             await self.push_frame(LLMFullResponseEndFrame())
@@ -161,6 +164,7 @@ class PacedOutput(BaseOutputTransport):
         super().__init__(params)
         self.written: list[Written] = []
         self.ready = asyncio.Event()
+        self.connected = True
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -168,6 +172,9 @@ class PacedOutput(BaseOutputTransport):
         self.ready.set()
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        if not self.connected:
+            await asyncio.sleep(0.0005)  # a real one does not wait at all
+            return False
         now = asyncio.get_running_loop().time()
         self.written.append(Written(now, frame.audio, type(frame)))
         await asyncio.sleep(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))

@@ -30,6 +30,7 @@ from pipecat.frames.frames import (
     MixerControlFrame,
     TTSAudioRawFrame,
     UserBackchannelFrame,
+    UserMuteStartedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -298,6 +299,42 @@ def test_handoff_never_holds_longer_than_it_may(bank: ClipBank) -> None:
             assert sound.end_s + 0.1 <= at - zero <= sound.end_s + 0.1 + 2 * CHUNK_S + 0.01
             said = np.concatenate([c.samples for c in call.rig.written(at) if c.kind is TTSAudioRawFrame])
             assert (said == REPLY_LEVEL).sum() == round(0.06 * len("It is on its way.") * RATE)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("tail_s", [0.2, 0.4, 0.7])
+def test_handoff_does_not_care_when_the_model_ends(bank: ClipBank, tail_s: float) -> None:
+    """A model that ends its response while the answer is held neither cuts the hold short nor ends the turn."""
+
+    async def main() -> None:
+        config = {**ONE_PHRASE, "handoff": {"phrase": {"min_play_ms": 3000}}}
+        script = [Answer(0.6, "It is on its way. It will come soon.", tail_s=tail_s)]
+        async with calling(bank, *script, config=config, handoff=True) as call:
+            zero = await call.rig.say()
+            at = await call.answered()
+            (sound,) = call.record.sounds
+            assert not sound.cut
+            assert sound.end_s is not None
+            assert at - zero >= sound.end_s
+            assert not call.rig.fillers(at).any()
+
+    virtually(main)
+
+
+def test_handoff_of_a_preamble(bank: ClipBank) -> None:
+    """With the handoff, too, a slow tool behind a preamble is a second wait, and both end without a cut."""
+
+    async def main() -> None:
+        config = {**LADDER, "handoff": {"phrase": {"min_play_ms": 3000}, "hesitation": {"min_play_ms": 3000}}}
+        async with calling(bank, PREAMBLE, Answer(0.3, "It is on its way."), config=config, handoff=True) as call:
+            await call.rig.say()
+            await asyncio.sleep(12.0)
+            assert len(call.record.waits) == 2
+            assert len(call.record.sounds) >= 2
+            assert not any(sound.cut for sound in call.record.sounds)
+            assert call.record.outcome == "replied"
+            assert call.fillers.statistics()["held_too_long"] == 0
 
     virtually(main)
 
@@ -712,6 +749,21 @@ def test_backchannels_that_a_service_tells_of_do_not_kill_the_turn(bank: ClipBan
     virtually(main)
 
 
+def test_a_user_that_is_muted_while_speaking_holds_nothing(bank: ClipBank) -> None:
+    """Where Pipecat mutes the user, for a tool, say, the end of what was being said is never told: fillers go on."""
+
+    async def main() -> None:
+        async with calling(bank, Answer(4.0, "It is on its way."), rig=BY_WORDS) as call:
+            await call.rig.say()
+            await call.rig.send(VADUserStartedSpeakingFrame(timestamp=call.rig.wall))
+            await asyncio.sleep(0.3)
+            await call.rig.send(UserMuteStartedFrame())
+            await call.answered()
+            assert call.record.sounds
+
+    virtually(main)
+
+
 def test_words_after_all_make_a_turn_of_it(bank: ClipBank) -> None:
     """Where the words come after the voice has ended, the new turn still begins when the voice fell silent."""
 
@@ -946,6 +998,25 @@ def test_session_closed_in_the_midst_of_a_filler(bank: ClipBank) -> None:
     virtually(main)
 
 
+def test_a_line_that_was_lost_comes_back(bank: ClipBank) -> None:
+    """While the client is gone Pipecat mixes as fast as it can; when it is back, fillers are in time as before."""
+
+    async def main() -> None:
+        async with calling(bank, SLOW, SLOW, config=ONE_PHRASE) as call:
+            call.rig.output.connected = False
+            await asyncio.sleep(3.0)
+            call.rig.output.connected = True
+            await asyncio.sleep(0.2)
+            at = call.rig.now
+            await call.rig.say()
+            await call.answered(at)
+            (sound,) = call.record.sounds
+            assert sound.start_s == pytest.approx(0.7, abs=CHUNK_S)
+            assert call.record.outcome == "replied"
+
+    virtually(main)
+
+
 def test_one_object_for_a_pipeline_and_the_next(bank: ClipBank) -> None:
     """When a pipeline has ended, another one with the same object opens a session of its own, at its own rate."""
 
@@ -969,9 +1040,26 @@ def test_one_object_for_a_pipeline_and_the_next(bank: ClipBank) -> None:
                     assert fillers.filler_sounding
                 assert fillers.session is None
             await asyncio.sleep(0.1)
-            assert [(len(r.sounds), r.outcome) for r in turns] == [(1, "cancelled")] * 3
+            assert [(len(r.sounds), r.outcome) for r in turns] == [(1, "replied")] * 3
             assert fillers.statistics()["sessions"] == 3
             assert fillers.statistics()["errors"] == 0
+
+    virtually(main)
+
+
+def test_a_pipeline_that_is_cancelled_in_the_midst_of_a_filler(bank: ClipBank) -> None:
+    """The turn is over, and says why; nothing sounds any more."""
+
+    async def main() -> None:
+        async with calling(bank, SLOW, config=ONE_PHRASE) as call:
+            await call.rig.say()
+            await asyncio.sleep(0.5)
+            assert call.fillers.filler_sounding
+            await call.rig.worker.cancel()
+            await asyncio.sleep(0.1)
+            assert not call.fillers.filler_sounding
+            assert not call.fillers.waiting
+            assert [record.cancel_reason for record in call.turns] == ["the pipeline ended"]
 
     virtually(main)
 

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import hushed_pipecat  # noqa: F401
 import numpy as np
 import pytest
+import soundfile
 import stopgap
 from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.audio.mixers.base_audio_mixer import BaseAudioMixer
-from pipecat.frames.frames import MixerControlFrame
+from pipecat.audio.mixers.soundfile_mixer import SoundfileMixer
+from pipecat.frames.frames import MixerControlFrame, MixerEnableFrame
 from stopgap import ClipBank, FillerManager
 from stopgap.engine.mixer import TapBlock
 from stopgap.pipecat import PipecatFillers
@@ -174,7 +177,7 @@ def test_stopped_while_it_starts(bank: ClipBank) -> None:
 
 
 def test_a_second_transport_is_refused(bank: ClipBank, caplog: pytest.LogCaptureFixture) -> None:
-    """While one transport pulls, another one gets its sound back unmixed, at whatever rate it starts; one warning."""
+    """While one transport pulls, another one gets its sound back unmixed, whatever it starts with, and stops alone."""
     theirs = np.full(CHUNK, 5, "<i2").tobytes()
 
     async def main(fillers: PipecatFillers) -> None:
@@ -185,14 +188,16 @@ def test_a_second_transport_is_refused(bank: ClipBank, caplog: pytest.LogCapture
 
         async def second() -> list[bytes]:
             await fillers.mixer.start(8_000)
-            return await pull(fillers.mixer, 10, theirs)
+            mixed = await pull(fillers.mixer, 10, theirs)
+            await stop(fillers.mixer)
+            return mixed
 
         assert set(await asyncio.create_task(second())) == {theirs}
         assert samples(await first).any()
         assert fillers.session is not None
         assert fillers.session.rate == RATE
         await asyncio.create_task(pull(fillers.mixer, 2))  # the first one is gone
-        assert (fillers.statistics()["chunks"], fillers.statistics()["unmixed"]) == (22, 11)  # its start counts, too
+        assert (fillers.statistics()["chunks"], fillers.statistics()["unmixed"]) == (22, 10)
 
     with caplog.at_level(logging.WARNING, "stopgap"):
         with_fillers(bank, main)
@@ -261,3 +266,21 @@ def test_a_tap_that_fails_harms_nobody(bank: ClipBank, caplog: pytest.LogCapture
         with_fillers(bank, main)
     (warning,) = caplog.records
     assert "a tap's listener fails" in warning.getMessage()
+
+
+def test_pipecats_own_mixer_goes_on(bank: ClipBank, tmp_path: Path) -> None:
+    """With a `SoundfileMixer` before it, what the transport gets is the sum of both."""
+    typing = np.full(RATE, 500, np.int16)
+    soundfile.write(tmp_path / "typing.wav", typing, RATE)
+    chained = SoundfileMixer(sound_files={"typing": str(tmp_path / "typing.wav")}, default_sound="typing", volume=1.0)
+
+    async def main(fillers: PipecatFillers) -> None:
+        await fillers.mixer.start(RATE)
+        fillers.begin()
+        heard = samples(await pull(fillers.mixer, 20))
+        assert set(heard[:CHUNK].tolist()) == {500}
+        assert np.abs(heard - 500).max() > 1000
+        await fillers.mixer.process_frame(MixerEnableFrame(enable=False))
+        assert abs(samples(await pull(fillers.mixer, 50))[-CHUNK:]).max() < 500
+
+    with_fillers(bank, main, mixer=chained)

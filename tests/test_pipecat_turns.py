@@ -149,6 +149,27 @@ def test_a_tool_whose_result_is_kept_ends_the_turn(talk: Talk) -> None:
     assert not talk.dialogue.waiting
 
 
+def test_a_reply_that_comes_after_all(talk: Talk) -> None:
+    """Audio that comes when a turn was given up as unanswered still silences what sounds of its fillers."""
+    talk.asks()
+    talk.dialogue.response_started("m")
+    talk.dialogue.response_text("m")
+    talk.clock.advance(0.4)
+    talk.dialogue.response_ended("m")
+    talk.dialogue.response_passed()
+    talk.session.tick()
+    assert talk.session.filler_sounding
+    talk.dialogue.reply()
+    at = talk.clock.now()
+    talk.clock.advance(1.0)
+    assert talk.dialogue.turn is not None
+    record = talk.dialogue.turn.record
+    (sound,) = record.sounds
+    assert sound.end_s is not None
+    assert record.speech_ended_at + sound.end_s <= at + 0.021
+    assert talk.outcome == "replied"
+
+
 def test_end_of_speech_that_nobody_confirms(talk: Talk) -> None:
     """A cough is not waited for for ever."""
     talk.dialogue.speech_began()
@@ -206,6 +227,22 @@ def test_interruption_resets_what_is_owed(talk: Talk) -> None:
     assert not talk.dialogue.waiting
 
 
+def test_interruption_drops_a_question_that_was_put_off(talk: Talk) -> None:
+    """A question during the bot's answer is waited for once that is over, unless all of it is interrupted."""
+    for interrupted in (False, True):
+        talk.asks()
+        talk.dialogue.reply()
+        talk.dialogue.bot_started()
+        talk.clock.advance(1.0)
+        talk.asks()
+        assert talk.dialogue.waiting
+        if interrupted:
+            talk.dialogue.interrupted()
+        assert talk.dialogue.waiting is not interrupted
+        talk.falls_silent()
+        assert talk.dialogue.waiting is not interrupted
+
+
 def test_user_speaks_while_the_preamble_ends(talk: Talk) -> None:
     """A further wait that opens while the user speaks is silent until it was only an "ok", then it has its fillers."""
     talk.asks()
@@ -232,7 +269,7 @@ calls = st.sampled_from(["1", "2"])
 models = st.sampled_from(["m", "n"])
 news = st.one_of(
     st.sampled_from(
-        ["speech_began", "turn_started", "turn_stopped", "acknowledged", "interrupted", "asked", "response_passed",
+        ["speech_began", "turn_started", "turn_stopped", "passed_by", "interrupted", "asked", "response_passed",
          "tts_started", "reply", "bot_started", "bot_stopped", "settle", "look"]
     ).map(lambda name: (name, (), {})),
     st.floats(0.0, 2.0).map(lambda age: ("speech_ended", (age,), {})),

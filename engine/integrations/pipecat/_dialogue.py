@@ -57,6 +57,8 @@ class Dialogue:
         """Whether audio of the reply is on its way, and was not told to sound yet."""
         self._responses = 0
         """Of the present turn."""
+        self._unanswered = False
+        """Whether the present turn was given up as one that nobody answers."""
 
     @property
     def waiting(self) -> bool:
@@ -110,8 +112,8 @@ class Dialogue:
         elif was_turn or at is not None or not self._live:
             self._begin(now if at is None else at)
 
-    def acknowledged(self) -> None:
-        """The user said "mm-hm" to what the agent says or does."""
+    def passed_by(self) -> None:
+        """What the user says, or said, is no turn: the agent's goes on."""
         session = self._session()
         if session is not None:
             session.resume()
@@ -120,7 +122,6 @@ class Dialogue:
         """The agent's turn is over before its end: nothing of it may sound."""
         self._owed.interrupted()
         self._put_off = None
-        self._bot_due = False
         session = self._session()
         if session is None or not self._live or self.turn is None:
             return
@@ -168,6 +169,7 @@ class Dialogue:
         turn = self.waiting_turn
         if turn is not None and self._tentative_at is None and self._responses and not self._owed.anything:
             turn.finish()
+            self._unanswered = True
 
     def tools_called(self, calls: Iterable[str]) -> None:
         """Tools will run."""
@@ -192,11 +194,20 @@ class Dialogue:
 
     def reply(self) -> None:
         """Audio of the reply is on its way: fillers yield."""
+        turn = self.reply_held()
+        if turn is not None:
+            turn.reply_started()
+        elif self._unanswered and self.turn is not None:
+            self._unanswered = False
+            self.turn.cancel("a late reply")  # nothing was to come any more; what still sounds must not lie over it
+
+    def reply_held(self) -> Turn | None:
+        """Audio of the reply is there, and is held until fillers have yielded; return the turn that tells when."""
         self._bot_due = not self._bot_speaking
         turn = self.waiting_turn
         if turn is not None:
             self._tentative_at = None
-            turn.reply_started()
+        return turn
 
     def bot_started(self) -> None:
         """The bot's voice sounds."""
@@ -233,11 +244,13 @@ class Dialogue:
         return self.waiting_turn
 
     def over(self, reason: str) -> None:
-        """No answer will come: the pipeline ends."""
-        turn = self.waiting_turn
+        """No more is to come: the pipeline ends."""
         self._put_off = None
-        if turn is not None:
-            turn.cancel(reason)
+        if self._live and self.turn is not None:
+            if self.turn.waiting:
+                self.turn.cancel(reason)
+            else:
+                self.turn.finish()
 
     def look(self) -> None:
         """Take back an end of speech that nobody confirmed."""
@@ -255,7 +268,7 @@ class Dialogue:
         if self._live and self.turn is not None and not self.turn.waiting:
             self.turn.finish()  # it was heard, and not superseded
         now = self.now()
-        self._responses = 0
+        self._responses, self._unanswered = 0, False
         self._tentative_at = now if tentative else None
         self.turn = session.begin(
             speech_ended_at=min(at, now), agent=self.agent, language=self.language, voice=self.voice,

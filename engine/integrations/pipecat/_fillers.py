@@ -194,8 +194,8 @@ class PipecatFillers:
         """Call *on_block* with each chunk as the transport gets it, for echo cancellers.
 
         That is the sum: the reply, what the user's own mixer adds, and fillers. It is called on the event loop, before
-        the chunk is written, and should be quick. `TapBlock.frame` counts on the session's frames, and
-        ``fillers.session.output.time_of(frame)`` tells when it is heard.
+        the chunk is written, and should be quick. `TapBlock.frame` counts on the session's frames (0 before there is
+        one), and ``fillers.session.output.time_of(frame)`` tells when it is heard.
 
         Returns:
             What ends it.

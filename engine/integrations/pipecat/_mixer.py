@@ -61,10 +61,8 @@ class FillerMixer(BaseAudioMixer):
     async def start(self, sample_rate: int) -> None:
         """Open a session at *sample_rate* Hz; where one is open at that rate, it goes on."""
         if self._serves():
-            session = self._slot.session
-            if session is not None and session.rate != sample_rate:
-                self._refuse()
-                return
+            self._refuse()
+            return
         if self._chained is not None:
             await self._chained.start(sample_rate)
         with self._trouble.kept_in("opening a session"):
@@ -72,7 +70,9 @@ class FillerMixer(BaseAudioMixer):
 
     async def stop(self) -> None:
         """Close the session: what sounds ends, an open turn is cancelled."""
-        self._task = None
+        if self._serves():
+            return  # another transport's
+        self._task, self.sounding = None, False
         with self._trouble.kept_in("closing the session"):
             self._slot.close()
         if self._chained is not None:
@@ -89,6 +89,7 @@ class FillerMixer(BaseAudioMixer):
         if task is not self._task:
             if self._serves():
                 self._refuse()
+                self.unmixed += 1
                 return audio
             self._task = task
         frame, fillers = self._slot.position, None
@@ -115,11 +116,10 @@ class FillerMixer(BaseAudioMixer):
         return np.clip(total, -32768.0, 32767.0).astype("<i2").tobytes()
 
     def _serves(self) -> bool:
-        """Whether a transport pulls already."""
+        """Whether another transport than the one that calls pulls."""
         return self._task is not None and not self._task.done() and self._task is not asyncio.current_task()
 
     def _refuse(self) -> None:
-        self.unmixed += 1
         self._trouble.warn(
             "a second transport",
             "this mixer serves one transport and destination already, and a second one gets its sound unmixed; "

@@ -64,6 +64,6 @@ class AgentObserver(BaseObserver):
                     wants = data.frame.run_llm if properties is None else properties.run_llm
                     dialogue.tool_ended(call, answered=wants is not False)
             case UserBackchannelFrame():  # data: it would wait behind what the model is at
-                dialogue.acknowledged()
+                dialogue.passed_by()
             case FunctionCallCancelFrame(tool_call_id=call, run_llm=answered):
                 dialogue.tool_ended(call, answered=answered)

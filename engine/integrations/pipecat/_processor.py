@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     StopFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
+    UserMuteStartedFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -101,6 +102,8 @@ class FillerProcessor(FrameProcessor):
                 dialogue.turn_started()
             case UserStoppedSpeakingFrame():
                 dialogue.turn_stopped()
+            case UserMuteStartedFrame():  # the end of what is being said will not be told
+                dialogue.passed_by()
             case TTSStartedFrame():
                 dialogue.tts_started()
             case LLMFullResponseEndFrame():
@@ -121,11 +124,11 @@ class FillerProcessor(FrameProcessor):
         asyncio.get_running_loop().call_later(SETTLE_S, guarded)
 
     async def _hand_over(self, longest_s: float) -> None:
-        turn = self._dialogue.waiting_turn
-        if turn is not None:
-            try:
-                async with asyncio.timeout(longest_s):
-                    await turn.hand_over()
-            except TimeoutError:
-                self.held_too_long += 1
-        self._dialogue.reply()
+        turn = self._dialogue.reply_held()
+        if turn is None:
+            return
+        try:
+            async with asyncio.timeout(longest_s):
+                await turn.hand_over()
+        except TimeoutError:
+            self.held_too_long += 1
