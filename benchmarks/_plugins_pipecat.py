@@ -25,7 +25,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
@@ -61,7 +61,7 @@ class PipecatFigures:
     reply_queued_ms: tuple[float, ...]
     """The same behind a filler that was queued as audio 200 ms ago."""
     interrupted_mixer_ms: tuple[float, ...]
-    """What sounds of a plain mixer's clip in chunks written after an interruption."""
+    """What sounds of a plain mixer's clip in chunks that are written after an interruption is there."""
     interrupted_fillers_ms: tuple[float, ...]
     """What sounds of a filler in them."""
     mix_us: tuple[float, ...]
@@ -139,7 +139,7 @@ class PacedSink(BaseOutputTransport):
     def __init__(self, mixer: BaseAudioMixer) -> None:
         super().__init__(TransportParams(audio_out_enabled=True, audio_out_mixer=mixer, audio_out_end_silence_secs=0))
         self.written: list[tuple[float, bytes, bool]] = []
-        """When, what, and whether it is the reply's, since the last `clear`."""
+        """When, what, and whether it is the reply's: since `_Line.send`, or since an interruption was here."""
         self.ready = asyncio.Event()
         self._due = 0.0
 
@@ -148,6 +148,12 @@ class PacedSink(BaseOutputTransport):
         await super().start(frame)
         await self.set_transport_ready(frame)
         self.ready.set()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Forget what was written before an interruption."""
+        if isinstance(frame, InterruptionFrame):
+            self.written.clear()
+        await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Note a chunk, and wait as long as it lasts."""
@@ -258,7 +264,7 @@ async def _reply_behind_a_queued_filler(line: _Line, rng: random.Random) -> floa
 
 
 async def _interrupted(line: _Line, rng: random.Random, fill: Callable[[], object]) -> float:
-    """Return the ms of sound in chunks that were written after an interruption."""
+    """Return the ms of sound in chunks that were written after an interruption had reached the transport."""
     await line.silence()
     fill()
     await asyncio.sleep(INTO_S)

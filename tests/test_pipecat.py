@@ -922,6 +922,25 @@ def test_survives_a_blocked_loop_with_no_late_burst(bank: ClipBank) -> None:
     virtually(main)
 
 
+def test_hiccups_make_no_later_filler_late(bank: ClipBank) -> None:
+    """After short standstills, too, a filler begins on time: to the sample, but for 5 ms that may be jitter."""
+
+    async def main() -> None:
+        async with calling(bank, SLOW, config=ONE_PHRASE) as call:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            for seconds in (0.03, 0.05, 0.1, 0.004):
+                await asyncio.sleep(0.3)
+                loop.jump(seconds)
+            zero = await call.rig.say()
+            await call.answered()
+            onset = next(chunk for chunk in call.rig.output.written if chunk.fillers.any())
+            at = onset.at + np.flatnonzero(onset.fillers)[0] / RATE - zero
+            assert at == pytest.approx(0.7, abs=0.006)
+
+    virtually(main)
+
+
 class BrokenBank(ClipBank):
     """Clips that cannot be had when they are wanted."""
 

@@ -10,9 +10,9 @@ from ..._session import Session
 from ...outputs import FrameOutput
 from ._report import LoopReporter
 
-STALL_S = 0.12
-"""s. A chunk that is pulled this late follows a gap that was heard: the event loop was blocked. Three of Pipecat's
-chunks: later ones would otherwise move the map between frames and time too slowly, and fillers would start late."""
+STALL_S = 0.005
+"""s. A chunk that is pulled this late follows a gap: the transport pulls when it has written the one before, and does
+not make up for time in which the event loop was busy. What is planned next counts from there; else it would be late."""
 
 
 class SessionSlot:
