@@ -803,6 +803,23 @@ def test_turns_overlap_where_interruptions_are_off(bank: ClipBank) -> None:
     virtually(main)
 
 
+def test_no_fillers_behind_an_answer_that_was_queued(bank: ClipBank) -> None:
+    """A question during the bot's speech that is answered right behind it is followed by silence."""
+
+    async def main() -> None:
+        script = [Answer(0.1, "This is a long answer, and nobody may interrupt it."), Answer(0.2, "Here.")]
+        async with calling(bank, *script, config=ONE_PHRASE, rig={"interruptions": False}) as call:
+            await call.rig.say()
+            await asyncio.sleep(0.5)
+            await call.rig.say("And the other one?")
+            await asyncio.sleep(8.0)
+            assert not call.rig.fillers().any()
+            assert not call.fillers.waiting
+            assert len(call.rig.llm.asked) == 2
+
+    virtually(main)
+
+
 # The transport --------------------------------------------------------------------------------------------------
 
 

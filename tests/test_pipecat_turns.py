@@ -243,6 +243,24 @@ def test_interruption_drops_a_question_that_was_put_off(talk: Talk) -> None:
         assert talk.dialogue.waiting is not interrupted
 
 
+def test_a_question_that_is_answered_behind_what_the_bot_says(talk: Talk) -> None:
+    """Where the answer is queued right behind the bot's speech nothing is left to wait for afterwards."""
+    talk.asks()
+    talk.dialogue.tts_started()
+    talk.dialogue.reply()
+    talk.dialogue.bot_started()
+    talk.asks()
+    assert talk.dialogue.waiting
+    talk.dialogue.tts_started()
+    talk.dialogue.reply()
+    assert not talk.dialogue.waiting
+    talk.dialogue.bot_stopped()
+    talk.dialogue.bot_started()
+    talk.clock.advance(1.0)
+    talk.falls_silent()
+    assert not talk.dialogue.waiting
+
+
 def test_user_speaks_while_the_preamble_ends(talk: Talk) -> None:
     """A further wait that opens while the user speaks is silent until it was only an "ok", then it has its fillers."""
     talk.asks()

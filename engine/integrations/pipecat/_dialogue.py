@@ -189,7 +189,8 @@ class Dialogue:
         self.settle()
 
     def tts_started(self) -> None:
-        """A voice begins to be made."""
+        """A voice begins to be made. Its sound may be queued behind what the bot says at present."""
+        self._put_off = None
         self._tell("tts_started")
 
     def reply(self) -> None:
