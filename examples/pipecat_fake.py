@@ -134,12 +134,12 @@ async def main(out: str | None) -> None:
             done.set()
 
         fillers = PipecatFillers(manager, agent="fake-model", on_turn=on_turn)
-        output = Listener(TransportParams(audio_out_enabled=True, audio_out_mixer=fillers.mixer))
+        output = Listener(
+            TransportParams(audio_out_enabled=True, audio_out_mixer=fillers.mixer, audio_out_end_silence_secs=0)
+        )
         turns = UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.3)])
         pair = LLMContextAggregatorPair(LLMContext(), user_params=LLMUserAggregatorParams(user_turn_strategies=turns))
-        pipeline = Pipeline(
-            [pair.user(), SlowModel(), Murmur(), fillers.processor, output, pair.assistant()],
-        )
+        pipeline = Pipeline([pair.user(), SlowModel(), Murmur(), fillers.processor, output, pair.assistant()])
         worker = PipelineWorker(pipeline)
         runner = WorkerRunner()
         await runner.add_workers(worker)
