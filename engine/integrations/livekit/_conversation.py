@@ -1,0 +1,283 @@
+"""One `AgentSession` and the stopgap session beside it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from livekit.agents import AgentSession
+from livekit.agents.voice import io
+
+from ....fillers import Samples
+from ..._listeners import Listener
+from ..._manager import FillerManager
+from ..._session import Session
+from ..._turn import Turn
+from ...outputs import FrameOutput
+from ._output import FillerAudioOutput
+from ._placement import place, remove
+from ._pump import FRAME_MS, FillerPump
+from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, Tell, WaitAgain
+from ._tap import SinkTap
+from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
+
+logger = logging.getLogger("stopgap")
+
+DEFAULT_RATE = 24_000
+"""Hz of a room's track unless it is configured otherwise."""
+AWAY_S = 1.0
+"""s between two looks at whether the session counts the user's silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the fillers of a conversation are chosen."""
+
+    agent: str | None
+    language: str | None
+    voice: str | None
+    lead_s: float
+
+
+class Conversation:
+    """Does what `TurnWatch` asks for, on the event loop. Nothing that goes wrong here is raised.
+
+    Args:
+        manager: Whose session.
+        agent_session: Of the framework.
+        manner: How fillers are chosen.
+        listener: Is told what is heard.
+        id: The session's name; None: counted.
+    """
+
+    def __init__(
+        self,
+        manager: FillerManager,
+        agent_session: AgentSession[Any],
+        manner: Manner,
+        listener: Listener,
+        id: str | None,
+    ) -> None:
+        self.watch = TurnWatch()
+        self.turn: Turn | None = None
+        self.output: FillerAudioOutput | None = None
+        self.language = manner.language
+        """Of the next turn's clips: the caller's, where nobody configured one."""
+        self.counts = {"replies_held": 0, "outputs_placed": 0, "errors": 0, "end_of_turn_delay_ms": 0.0}
+        self.tap = SinkTap(manager.clock.now)
+        self._manager, self._agent_session, self._manner = manager, agent_session, manner
+        self._loop = asyncio.get_running_loop()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._looked_at = 0.0
+        self._muted_hold = False
+        self._closed = False
+        frames = FrameOutput(self._rate(), FRAME_MS)
+        self.session: Session = manager.session(
+            frames, id=id, language=manner.language, voice=manner.voice, listener=listener
+        )
+        self.pump = FillerPump(self.session, frames, manner.lead_s, self._look)
+
+    def now(self) -> float:
+        """Return the time, s on the manager's clock."""
+        return self._manager.clock.now()
+
+    def wall_time(self, at: float, wall_now: float) -> float:
+        """Return *at*, s on the manager's clock, as s of the wall clock, which reads *wall_now*."""
+        return wall_now - (self.now() - at)
+
+    # Steps -------------------------------------------------------------------------------------------------------
+
+    def guarded(self, what: Callable[[], object]) -> None:
+        """Call *what*; whatever it raises is logged once, and counted."""
+        try:
+            what()
+        except Exception:
+            self.counts["errors"] += 1
+            if self.counts["errors"] == 1:
+                logger.exception("fillers failed; the agent goes on")
+
+    def do(self, steps: list[Step]) -> None:
+        """Do what is asked for."""
+        for step in steps:
+            self.guarded(lambda step=step: self._do(step))  # type: ignore[misc]
+
+    def _do(self, step: Step) -> None:
+        turn = self.turn
+        match step:
+            case Begin():
+                self._begin(step.at, tentative=True)
+            case Hold():
+                self.session.user_speaking()
+            case Resume():
+                self.pump.settle()
+                self.session.resume()
+            case _ if turn is None:
+                return
+            case Commit():
+                self.pump.settle()
+                turn.commit()
+            case Tell():
+                turn.milestone(step.name, tool=step.tool, at=step.at)
+            case WaitAgain():
+                self.pump.settle()
+                turn.wait_again()
+            case Finish():
+                turn.finish()
+            case Retract():
+                turn.retract()
+            case Cancel():
+                turn.cancel(step.reason)
+                self._silence()
+        self.pump.kick()
+
+    def begin(self, speech_ended_at: float | None, agent: str | None) -> Turn:
+        """Begin a turn by hand."""
+        self.watch.begun_by_hand()
+        self.place()
+        turn = self._begin(self.now() if speech_ended_at is None else speech_ended_at, tentative=False, agent=agent)
+        self.pump.kick()
+        return turn
+
+    def _begin(self, at: float, *, tentative: bool, agent: str | None = None) -> Turn:
+        self.place()
+        self.pump.settle()
+        self.turn = self.session.begin(
+            speech_ended_at=min(at, self.now()),
+            agent=agent or self._manner.agent or self._model(),
+            language=self.language,
+            tentative=tentative,
+        )
+        self.later("give up", GIVE_UP_S, lambda: self.do(self.watch.nobody_answers()))
+        return self.turn
+
+    def hears(self, language: str | None) -> None:
+        """The STT says what the user speaks: clips are of that language from now on, if nobody configured one."""
+        if self._manner.language is None and language:
+            self.language = str(language)
+
+    def user_paused(self) -> None:
+        """What the user said into a wait may have been an interruption; the framework will say so soon."""
+        if self.watch.held:
+            self.later("patience", RESUME_S, lambda: self.do(self.watch.patience_over()))
+
+    def later(self, what: str, seconds: float, call: Callable[[], None]) -> None:
+        """Call *call* in *seconds*, in the place of what was to be called for *what* before."""
+        if what in self._timers:
+            self._timers[what].cancel()
+        self._timers[what] = self._loop.call_later(seconds, call)
+
+    # The output --------------------------------------------------------------------------------------------------
+
+    def place(self) -> None:
+        """See to it that fillers have a way into whatever audio output the session has now."""
+        self.guarded(self._place)
+
+    def _place(self) -> None:
+        if self._closed:
+            return
+        output = place(self._agent_session.output, self, self._make_output)
+        if output is None or output is self.output:
+            return
+        if self.output is not None:
+            self.output.retire()
+        self.output = self.pump.sink = output
+        self.counts["outputs_placed"] += 1
+
+    def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
+        like = (DEFAULT_RATE, 1) if self.output is None else self.output.like
+        tts = self._agent_session.tts
+        if self.output is None and tts is not None:
+            like = tts.sample_rate, tts.num_channels
+        return FillerAudioOutput(sink, self, rate=self.session.rate, like=like, tap=self.tap)
+
+    def _rate(self) -> int:
+        """Return the Hz at which this conversation's clips are mixed: the sink's, if it is known by now."""
+        sink, tts = self._agent_session.output.audio, self._agent_session.tts
+        rate = DEFAULT_RATE if sink is None else (sink.sample_rate or (tts and tts.sample_rate) or DEFAULT_RATE)
+        return rate if rate * FRAME_MS % 1000 == 0 else DEFAULT_RATE
+
+    def yields(self) -> Awaitable[Samples] | None:
+        """See `SpeechGate`."""
+        held = self.watch.held
+        if not self.watch.agent_speaks() or self.turn is None:
+            return None
+        return self._hand_over(self.turn, held)
+
+    async def _hand_over(self, turn: Turn, held: bool) -> Samples:
+        tail = np.zeros(0, np.float32)
+        try:
+            self.counts["replies_held"] += self.session.filler_sounding
+            tail = await self.pump.hand_over(turn)
+        except Exception:
+            self.counts["errors"] += 1
+            logger.exception("fillers failed; the reply goes out")
+        if held:
+            self.guarded(self.session.resume)
+        return tail
+
+    def emptied(self) -> None:
+        """See `SpeechGate`."""
+        self.do(self.watch.cut(self.now()))
+        self.pump.drop()
+
+    def muted(self, muted: bool) -> None:
+        """See `SpeechGate`."""
+        self.pump.muted = muted
+        if muted and self.watch.phase == "waiting" and not self.watch.held:
+            self._muted_hold = True
+            self.do([Hold()])
+        elif not muted and self._muted_hold:
+            self._muted_hold = False
+            self.do([Resume()] if not self.watch.held else [])
+
+    def displaced(self) -> None:
+        """See `SpeechGate`."""
+        if not self._closed:
+            self._loop.call_soon(self.place)
+
+    def _silence(self) -> None:
+        """Nothing of a filler is heard any more, as of now."""
+        if self.output is not None:
+            self.output.drop_fillers()
+        self.pump.drop()
+
+    # The rest ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the conversation: nothing sounds, the agent's speech goes on."""
+        if self._closed:
+            return
+        self.do(self.watch.closed())
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self.pump.stop()
+        if self.output is not None:
+            output = self.output
+            self.guarded(lambda: remove(self._agent_session.output, output))
+        self.guarded(self.session.close)
+
+    def statistics(self) -> dict[str, float]:
+        return {
+            **self.session.statistics(),
+            **self.counts,
+            "frames_pulled": self.pump.pulled,
+            "frames_played": self.pump.played,
+            "stalls": self.pump.stalls,
+        }
+
+    def _model(self) -> str | None:
+        """Return the name of what answers: waits of different models are learned apart."""
+        model = getattr(self._agent_session.llm, "model", None)
+        return model if isinstance(model, str) and model != "unknown" else None
+
+    def _look(self, now: float) -> None:
+        """Keep the session from taking a user who waits for one who has gone away."""
+        if now - self._looked_at < AWAY_S or self.watch.phase != "waiting":
+            return
+        self._looked_at = now
+        session = self._agent_session
+        if session.agent_state == "listening" and session.user_state == "listening":
+            session.reset_away_timer()
