@@ -158,9 +158,9 @@ class Conversation:
             self.language = str(language)
 
     def user_paused(self) -> None:
-        """What the user said into a wait may have been an interruption; the framework will say so soon."""
+        """What the user said into a wait may have been an interruption; if it was, that will be known soon."""
         if self.watch.held:
-            self.later("patience", RESUME_S, lambda: self.do(self.watch.patience_over()))
+            self.later("patience", RESUME_S, lambda: self.do(self.watch.false_alarm()))
 
     def later(self, what: str, seconds: float, call: Callable[[], None]) -> None:
         """Call *call* in *seconds*, in the place of what was to be called for *what* before."""
@@ -225,6 +225,8 @@ class Conversation:
     def muted(self, muted: bool) -> None:
         """See `SpeechGate`."""
         self.pump.muted = muted
+        if muted:
+            self._silence()  # what the sink holds of a filler would come out of place later
         if muted and self.watch.phase == "waiting" and not self.watch.held:
             self._muted_hold = True
             self.do([Hold()])

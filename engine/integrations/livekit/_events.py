@@ -170,7 +170,8 @@ class SessionEvents:
             conversation.do(watch.tool_ended(update.call_id, conversation.now()))
 
     def _false_interruption(self, _: AgentFalseInterruptionEvent) -> None:
-        self._conversation.do(self._conversation.watch.false_alarm())
+        if self._session.stt is None:  # else it comes at once, and a transcript that interrupts comes after it
+            self._conversation.do(self._conversation.watch.false_alarm())
 
     def _close(self, _: CloseEvent) -> None:
         self._on_close()

@@ -157,7 +157,7 @@ class FillerPump:
         self._look(now)
         while self._head_at <= now + (self.lead_s - self._frame_s if self._sounding else 0.0) + _EARLY_S:
             first, block = self._pull()
-            self._sounding = bool(self._session.filler_sounding or block.any())
+            self._sounding = bool(block.any() or (self._sounding and self._session.filler_sounding))
             begin = None if self._yielding is None else self._reply_begins(self._yielding, first)
             if begin is not None:
                 self._tail = self._rest(block[begin:])

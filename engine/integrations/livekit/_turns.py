@@ -7,7 +7,7 @@ from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, 
 GIVE_UP_S = 8.0
 """s after which an end of speech that nobody answers counts as taken back: longer than end-pointing ever takes."""
 RESUME_S = 0.7
-"""s after what the user said into a wait, within which the framework says whether it was an interruption."""
+"""s after what the user said into a wait, within which a transcript would have come, and have interrupted."""
 
 Phase = Literal["idle", "tentative", "waiting", "replying"]
 
@@ -78,14 +78,7 @@ class TurnWatch:
         return [*self._over(Cancel("interrupted")), *self._begin(self._stopped_at), *self.user_committed(at)]
 
     def false_alarm(self) -> list[Step]:
-        """What the user said was no interruption."""
-        if not self.held:
-            return []
-        self.held, self._stopped_at = False, None
-        return [Resume()]
-
-    def patience_over(self) -> list[Step]:
-        """`RESUME_S` have passed since the user stopped speaking, and nothing was interrupted."""
+        """What the user said was no interruption, as far as can be known by now: nothing was interrupted."""
         if not self.held or self._speaking:
             return []
         self.held = False
