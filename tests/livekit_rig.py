@@ -328,7 +328,8 @@ class Sink(io.AudioOutput):
 
 
 def is_speech(pcm: npt.NDArray[np.int16]) -> bool:
-    return bool(len(pcm) and (pcm == SPEECH).mean() > 0.5)
+    loud = pcm[np.abs(pcm) > 1000]
+    return bool(len(loud) and abs(float(np.median(loud)) - SPEECH) < 200)
 
 
 # The session ----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
 from ._output import FillerAudioOutput
-from ._placement import place, remove
+from ._placement import place, prebuffer_s, remove
 from ._pump import FRAME_MS, FillerPump
 from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, Tell, WaitAgain
 from ._tap import SinkTap
@@ -183,6 +183,7 @@ class Conversation:
         if self.output is not None:
             self.output.retire()
         self.output = self.pump.sink = output
+        self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
         self.counts["outputs_placed"] += 1
 
     def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
@@ -190,7 +191,9 @@ class Conversation:
         tts = self._agent_session.tts
         if self.output is None and tts is not None:
             like = tts.sample_rate, tts.num_channels
-        return FillerAudioOutput(sink, self, rate=self.session.rate, like=like, tap=self.tap)
+        return FillerAudioOutput(
+            sink, self, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=prebuffer_s(sink)
+        )
 
     def _rate(self) -> int:
         """Return the Hz at which this conversation's clips are mixed: the sink's, if it is known by now."""

@@ -18,7 +18,7 @@ from ._tap import SinkTap
 FINISH_S = 0.01
 """s that speech waits at most for the sink to tell the end of fillers that were heard out."""
 LATE_FINISH_S = 0.5
-"""s that fillers wait for it: nobody misses them."""
+"""s that fillers wait for it, whom nobody misses; and speech that is unlike the fillers which the sink still plays."""
 _Refused: type[io.PlaybackFinishedEvent] | None = getattr(io, "_CaptureCancelledEvent", None)
 """The end of a segment of which the sink took nothing: unlike others it may pass wrappers that know of no segment."""
 
@@ -58,17 +58,25 @@ class FillerAudioOutput(io.AudioOutput):
         rate: Hz of the fillers' samples.
         like: Rate in Hz and channels of the agent's speech, as far as known; the sink's own rate goes first.
         tap: Is told what is played.
+        prebuffer_s: s of a segment that the sink wants to hold before it plays any of it.
     """
 
     def __init__(
-        self, sink: io.AudioOutput, gate: SpeechGate, *, rate: int, like: tuple[int, int], tap: SinkTap
+        self,
+        sink: io.AudioOutput,
+        gate: SpeechGate,
+        *,
+        rate: int,
+        like: tuple[int, int],
+        tap: SinkTap,
+        prebuffer_s: float = 0.0,
     ) -> None:
         super().__init__(label="stopgap", capabilities=io.AudioOutputCapabilities(pause=True), next_in_chain=sink)
         assert self.next_in_chain is not None
         self._sink = self.next_in_chain
         self._gate: SpeechGate | None = gate
         self._tap = tap
-        self._rate = rate
+        self._rate, self._prebuffer_s = rate, prebuffer_s
         self._format = FillerFormat(rate, sink.sample_rate or like[0], like[1])
         self._segments = Segments()
         self._one_at_a_time = asyncio.Lock()
@@ -131,11 +139,13 @@ class FillerAudioOutput(io.AudioOutput):
         waits = None if self._gate is None else self._gate.yields()
         tail = np.zeros(0, np.float32) if waits is None else await waits
         async with self._one_at_a_time:
+            patience_s = FINISH_S
             if not self._format.fits(frame):
+                patience_s = LATE_FINISH_S if self._segments.fillers_only else FINISH_S
                 self.end_fillers()
                 self._format = FillerFormat(self._rate, frame.sample_rate, frame.num_channels)
             if self._segments.unfinished:
-                await self._wait_finished(FINISH_S)
+                await self._wait_finished(patience_s)
             under = len(tail) > 0
             if under:
                 tail = self._format.resampled(tail)
@@ -214,6 +224,12 @@ class FillerAudioOutput(io.AudioOutput):
     def fillers_until(self) -> float | None:
         """See `FillerSink`."""
         return self._until if self._segments.fillers_only and not self._speaking else None
+
+    @property
+    def prebuffering(self) -> bool:
+        """See `FillerSink`."""
+        segment = self._segments.open
+        return self._segments.fillers_only and segment is not None and segment.filler_s < self._prebuffer_s
 
     async def put(self, samples: Samples, ahead_s: float) -> None:
         """See `FillerSink`."""

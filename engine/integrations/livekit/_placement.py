@@ -11,6 +11,15 @@ from ._output import FillerAudioOutput, SpeechGate
 # exchanged (`AgentOutput.replace_audio_tail`); where it keeps none the sink is alone, and is replaced itself.
 
 
+PREBUFFER_S = {"Console": 0.3}
+"""s, by label, of a segment that a sink wants to hold before it plays any of it, or the segment's end."""
+
+
+def prebuffer_s(sink: io.AudioOutput) -> float:
+    """Return the s of a segment that what plays in the end wants to hold before it begins."""
+    return PREBUFFER_S.get(list(chain(sink))[-1].label, 0.0)
+
+
 def chain(output: io.AudioOutput | None) -> Iterator[io.AudioOutput]:
     """Yield *output* and all outputs behind it."""
     while output is not None:

@@ -31,6 +31,11 @@ class FillerSink(Protocol):
         """When the fillers that it holds, of a segment that is not complete, are heard out; loop time. None: none."""
         ...
 
+    @property
+    def prebuffering(self) -> bool:
+        """Whether it plays nothing of the fillers that it holds before it is given more."""
+        ...
+
     async def put(self, samples: Samples, ahead_s: float) -> None:
         """Play *samples*, mono float32 at the session's rate, *ahead_s* from now."""
         ...
@@ -157,7 +162,7 @@ class FillerPump:
         self._look(now)
         while self._head_at <= now + (self.lead_s - self._frame_s if self._sounding else 0.0) + _EARLY_S:
             first, block = self._pull()
-            self._sounding = bool(block.any() or (self._sounding and self._session.filler_sounding))
+            self._sounding = bool(block.any()) or (self._sounding and self._goes_on)
             begin = None if self._yielding is None else self._reply_begins(self._yielding, first)
             if begin is not None:
                 self._tail = self._rest(block[begin:])
@@ -172,6 +177,11 @@ class FillerPump:
         until = None if self.sink is None else self.sink.fillers_until
         if self.sink is not None and until is not None and not self._sounding and now > until + END_AFTER_S:
             self.sink.end_fillers()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a frame that is silent belongs to a sound."""
+        return self._session.filler_sounding or (self.sink is not None and self.sink.prebuffering)
 
     def _pull(self) -> tuple[int, Samples]:
         """Return the next frame, and its number."""
