@@ -3,14 +3,19 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from livekit.agents import Agent, RunContext, StopResponse, function_tool, llm
-from livekit_rig import ONE_PHRASE, PHRASES, RATE, Answer, Rig, live, rig
-from stopgap import ClipBank, Kind
-from stopgap.livekit import MARK
+import stopgap
+from livekit.agents import Agent, AgentSession, RunContext, StopResponse, function_tool, llm
+from livekit.agents.voice import ModelSettings
+from livekit_rig import ONE_PHRASE, PHRASES, RATE, Answer, Rig, Sink, live, rig
+from stopgap import ClipBank, FillerManager, Kind, UsageError
+from stopgap.livekit import MARK, LiveKitFillers
+from virtual_loop import LoopClock
 
 ANSWER = "It is forty two."
 NONE: dict[str, Any] = {"mode": "none"}
@@ -677,3 +682,323 @@ def test_a_failure_of_fillers_hangs_nothing(
             assert len([record for record in caplog.records if record.name == "stopgap"]) == 1
 
     live(main)
+
+
+# The session's own ways -----------------------------------------------------------------------------------------------
+
+
+def test_a_greeting_is_no_wait(bank: ClipBank) -> None:
+    """What the agent says of its own accord passes, and no filler precedes it."""
+
+    class Greeting(Agent):
+        async def on_enter(self) -> None:
+            self.session.generate_reply(instructions="Greet.")
+
+    async def main() -> None:
+        async with rig(bank, [Answer(2.0, ANSWER)], agent=Greeting(instructions="")) as it:
+            await asyncio.sleep(5.0)
+            assert len(it.sink.speech_at) == 1
+            assert not it.sink.filler_times
+            assert not it.records
+
+    live(main)
+
+
+def test_a_typed_question_is_a_wait_too(bank: ClipBank) -> None:
+    """It begins when the session takes the question."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            it.stopped_at = it.now
+            it.session.generate_reply(user_input="What is it?")
+            await it.until(6.0)
+            (record,) = it.records
+            assert record.sounds[0].start_s == pytest.approx(0.6, abs=0.02)
+            assert record.outcome == "replied"
+
+    live(main)
+
+
+def test_an_application_may_begin_a_wait_itself(bank: ClipBank) -> None:
+    """Before it has the agent speak; the turn ends with that speech."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            it.stopped_at = it.now
+            turn = it.fillers.begin(agent="report")
+            it.session.generate_reply(instructions="Tell the news.")
+            await it.until(7.0)
+            (record,) = it.records
+            assert record.id == turn.id
+            assert record.agent == "report"
+            assert record.outcome == "replied"
+            assert len(record.sounds) == 2
+
+    live(main)
+
+
+def test_without_a_detector_the_wait_begins_when_the_turn_is_committed(bank: ClipBank) -> None:
+    """Push to talk: nobody knows when the last word was."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)], turns={"turn_detection": "manual"}) as it:
+            assert it.ears is not None
+            it.ears.final("what is it")
+            await asyncio.sleep(0.1)
+            it.stopped_at = it.now
+            it.session.commit_user_turn(transcript_timeout=0.0)
+            await it.until(7.0)
+            (record,) = it.records
+            assert record.outcome == "replied"
+            assert record.sounds[0].start_s == pytest.approx(0.6, abs=0.02)
+
+    live(main)
+
+
+class OwnNodes(Agent):
+    """An author's pipeline."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(instructions="Answer.")
+        self._how = how
+        self.texts: list[str] = []
+
+    def llm_node(self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings) -> Any:
+        async def text() -> str:
+            await asyncio.sleep(3.0)
+            return ANSWER
+
+        async def words() -> AsyncIterator[str]:
+            for word in (await text()).split():
+                yield word + " "
+
+        async def later() -> AsyncIterable[str]:
+            return words()
+
+        return {"text": text, "words": words, "later": later}[self._how]()
+
+    def tts_node(self, text: AsyncIterable[str], model_settings: ModelSettings) -> Any:
+        async def noted() -> AsyncIterator[str]:
+            async for piece in text:
+                self.texts.append(piece)
+                yield piece
+
+        return Agent.default.tts_node(self, noted(), model_settings)
+
+
+@pytest.mark.parametrize("how", ["text", "words", "later"])
+def test_the_authors_own_nodes_are_watched(bank: ClipBank, how: str) -> None:
+    """Whatever they return; and what they do is not changed."""
+
+    async def main() -> None:
+        agent = OwnNodes(how)
+        async with rig(bank, [Answer()], agent=agent) as it:
+            await it.user_says()
+            await it.until(7.0)
+            times = {news.name: news.at_s for news in it.records[0].milestones}
+            assert times["llm_started"] == pytest.approx(0.5, abs=1e-3)
+            assert times["first_token"] == pytest.approx(3.5, abs=1e-3)
+            assert times["tts_started"] == pytest.approx(3.5, abs=1e-3)
+            assert "".join(agent.texts).strip() == ANSWER
+            assert len(it.sink.speech_at) == 1
+        assert "llm_node" not in vars(agent)
+        assert "tts_node" not in vars(agent)
+
+    live(main)
+
+
+def test_nodes_may_be_left_alone(bank: ClipBank) -> None:
+    """Then the turn is known from the session's events, all but the model's first token."""
+
+    async def main() -> None:
+        agent = OwnNodes("words")
+        async with rig(bank, [Answer()], agent=agent, watch_nodes=False) as it:
+            assert "llm_node" not in vars(agent)
+            await it.user_says()
+            await it.until(7.0)
+            assert names(it) == ["speech_ended", "transcript_final", "turn_committed"]
+            assert it.records[0].outcome == "replied"
+            assert len(it.sink.filler_times) == 2
+
+    live(main)
+
+
+def test_after_a_handoff_the_other_agent_is_watched(bank: ClipBank) -> None:
+    """An agent that hands over to another one in a tool."""
+
+    class First(Agent):
+        @function_tool
+        async def transfer(self, context: RunContext[Any]) -> Any:
+            """Hand over."""
+            return Agent(instructions="Answer.")
+
+    async def main() -> None:
+        answers = [Answer(0.5, tools=["transfer"]), Answer(3.0, ANSWER)]
+        async with rig(bank, answers, agent=First(instructions="")) as it:
+            await it.user_says()
+            await it.until(6.0)
+            await it.user_says()
+            await it.until(7.0)
+            assert "first_token" in names(it, -1)
+            assert it.records[-1].outcome == "replied"
+
+    live(main)
+
+
+# Attached and detached ------------------------------------------------------------------------------------------------
+
+
+def test_callbacks_are_told_what_is_heard(bank: ClipBank) -> None:
+    """A filler's begin and its end, then the turn, on the event loop."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            await it.user_says()
+            await it.until(1.0)
+            assert [(turn, sound.end_s) for turn, sound in it.sounds[:1]] == [("session-1-1", None)]
+            await it.until(7.0)
+            assert [sound.end_s is None for _, sound in it.sounds] == [True, False, True, False]
+            assert it.records[0].id == "session-1-1"
+
+    live(main)
+
+
+def test_attached_after_the_session_has_started(bank: ClipBank) -> None:
+    """It is the same."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)], attach_first=False) as it:
+            await it.user_says()
+            await it.until(7.0)
+            assert len(it.sink.filler_times) == 2
+            assert "first_token" in names(it)
+
+    live(main)
+
+
+def test_detached_in_the_midst_of_a_filler(bank: ClipBank) -> None:
+    """It stops at once; the answer comes, and the session is as it was. Attached again, fillers come again."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(4.0, ANSWER)]) as it:
+            await it.user_says()
+            await it.until(2.6)
+            at = it.now
+            it.fillers.detach()
+            it.fillers.detach()
+            await it.until(4.0)
+            assert not it.sink.heard(at + 0.02, it.now).any()
+            await it.until(7.0)
+            assert len(it.sink.speech_at) == 1
+            assert it.records[0].outcome == "cancelled"
+            assert it.fillers.session.closed
+            assert not it.fillers.waiting
+            it.fillers.attach(it.session)
+            await it.user_says()
+            await it.until(7.0)
+            assert it.records[-1].outcome == "replied"
+            assert len(it.records[-1].sounds) == 2
+
+    live(main)
+
+
+def test_closed_while_an_answer_is_held(bank: ClipBank) -> None:
+    """The answer is let go at once."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(0.2, ANSWER)], config=ONE_PHRASE) as it:
+            await it.user_says()
+            await it.until(1.0)
+            assert it.fillers.statistics()["replies_held"] == 1
+            await it.fillers.aclose()
+            await it.until(5.0)
+            assert len(it.sink.speech_at) == 1
+            assert it.after(it.sink.speech_at[0]) < 1.1
+            assert it.session.agent_state == "listening"
+
+    live(main)
+
+
+def test_a_session_that_closes_lets_go(bank: ClipBank) -> None:
+    """The same fillers serve another session then: after a reconnection, say."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(5.0, ANSWER)]) as it:
+            await it.user_says()
+            await it.until(2.6)
+            at = it.now
+            await it.session.aclose()
+            await asyncio.sleep(0.5)
+            assert not it.sink.heard(at + 0.02, it.now).any()
+            assert it.records[0].cancel_reason in ("interrupted", "session closed")
+            again: AgentSession[None] = AgentSession(vad=it.detector, llm=it.model, tts=it.voice)
+            it.fillers.attach(again)
+            sink = Sink()
+            again.output.audio = sink
+            await again.start(Agent(instructions="Answer."))
+            again.generate_reply(user_input="Go on.")
+            await asyncio.sleep(9.0)
+            assert len(sink.filler_times) == 2
+            assert len(sink.speech_at) == 1
+            await again.aclose()
+
+    live(main)
+
+
+def test_two_sessions_have_fillers_of_their_own(bank: ClipBank) -> None:
+    """One manager serves both; neither hears the other."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as one, rig(bank, [Answer(6.0, ANSWER)]) as other:
+            await one.user_says()
+            await one.until(8.0)
+            assert len(one.sink.filler_times) == 2
+            assert not other.sink.played
+            await other.user_says()
+            await other.until(9.0)
+            assert len(other.sink.filler_times) == 2
+            assert len(one.sink.filler_times) == 2
+
+    live(main)
+
+
+def test_wrong_use_is_named(bank: ClipBank) -> None:
+    """Before anything plays, and in one sentence."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            it.fillers.attach(it.session)  # again: nothing
+            manager = FillerManager(stopgap.load_config(NONE), clock=LoopClock(it.loop), bank=bank)
+            with pytest.raises(UsageError, match="has fillers already"):
+                LiveKitFillers(manager).attach(it.session)
+            with pytest.raises(UsageError, match="attached to another session"):
+                it.fillers.attach(AgentSession())
+            with pytest.raises(UsageError, match="begin before attach"):
+                LiveKitFillers(manager).begin()
+            with pytest.raises(UsageError, match="there is no session yet"):
+                _ = LiveKitFillers(manager).session
+            for lead_ms in (10, 2000, float("nan")):
+                with pytest.raises(UsageError, match="lead_ms"):
+                    LiveKitFillers(manager, lead_ms=lead_ms)
+            assert not LiveKitFillers(manager).waiting
+
+    live(main)
+
+
+def test_attach_needs_an_event_loop(bank: ClipBank) -> None:
+    """It says where to call it."""
+    with (
+        FillerManager(stopgap.load_config(NONE), clock=stopgap.VirtualClock(), bank=bank) as manager,
+        pytest.raises(UsageError, match="event loop"),
+    ):
+        LiveKitFillers(manager).attach(mock.MagicMock(spec=AgentSession))
+
+
+def test_other_versions_are_named(bank: ClipBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has another framework than the tested one learns both versions."""
+    monkeypatch.setattr("stopgap.engine.integrations._versions.version", lambda _: "2.0.0")
+    with (
+        FillerManager(stopgap.load_config(NONE), clock=stopgap.VirtualClock(), bank=bank) as manager,
+        pytest.warns(UserWarning, match=r"livekit-agents 1\.8\.9, and 2\.0\.0 is installed"),
+    ):
+        LiveKitFillers(manager)
