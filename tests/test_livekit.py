@@ -3,12 +3,18 @@
 import asyncio
 import itertools
 import logging
+import os
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterable, AsyncIterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+import soundfile
 import stopgap
 from livekit.agents import Agent, AgentSession, RunContext, StopResponse, function_tool, llm
 from livekit.agents.voice import ModelSettings
@@ -1002,3 +1008,29 @@ def test_other_versions_are_named(bank: ClipBank, monkeypatch: pytest.MonkeyPatc
         pytest.warns(UserWarning, match=r"livekit-agents 1\.8\.9, and 2\.0\.0 is installed"),
     ):
         LiveKitFillers(manager)
+
+
+# Examples -------------------------------------------------------------------------------------------------------------
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_the_examples_run_as_written(tmp_path: Path) -> None:
+    """Two answers are heard with fillers before them, the file holds the sound, and most of a filler's echo is gone."""
+    commands = [["livekit_fake.py", "--out", tmp_path / "heard.wav"], ["livekit_echo.py"]]
+    running = [
+        subprocess.Popen(
+            [sys.executable, EXAMPLES / name, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+        for name, *arguments in commands
+    ]  # fmt: skip
+    (out, _), (echo, errors) = [process.communicate(timeout=120) for process in running]
+    assert out.count("the answer") == 2
+    assert out.index("hesitation") < out.index("the answer")
+    samples, rate = soundfile.read(tmp_path / "heard.wav")
+    blocks = samples[: len(samples) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10)
+    assert (np.sqrt((blocks**2).mean(axis=1)) > 0.01).sum() > 20  # of some 120: answers of 2 s, fillers of 2
+    left = re.search(r"of its echo (-\d+) dB are left", echo)
+    assert left is not None, errors
+    assert int(left[1]) < -6

@@ -284,7 +284,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(steps=STEPS)
 def test_every_segment_of_speech_ends_once(steps: list[tuple[str, float]]) -> None:
     """Exactly one end for each, with a position within it; at most one start; none for fillers; each sample once."""
