@@ -1017,13 +1017,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 def test_the_examples_run_as_written(tmp_path: Path) -> None:
     """Two answers are heard with fillers before them, the file holds the sound, and most of a filler's echo is gone."""
-    commands = [["livekit_fake.py", "--out", tmp_path / "heard.wav"], ["livekit_echo.py"]]
+    commands = [("livekit_fake.py", ("--out", str(tmp_path / "heard.wav"))), ("livekit_echo.py", ())]
     running = [
         subprocess.Popen(
             [sys.executable, EXAMPLES / name, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )
-        for name, *arguments in commands
+        for name, arguments in commands
     ]  # fmt: skip
     (out, _), (echo, errors) = [process.communicate(timeout=120) for process in running]
     assert out.count("the answer") == 2
