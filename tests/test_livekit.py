@@ -413,6 +413,48 @@ def test_an_end_of_speech_that_nobody_answers_is_taken_back(bank: ClipBank) -> N
     live(main)
 
 
+def test_a_false_interruption_of_the_answer_ends_nothing(bank: ClipBank) -> None:
+    """The user coughs, the session pauses its speech and goes on with it: one turn, one answer, and no filler."""
+
+    async def main() -> None:
+        turns = {"interruption": {"mode": "vad", "false_interruption_timeout": 1.0}}
+        async with rig(bank, [Answer(0.2, "This is a long answer, which goes on and on.")], turns=turns) as it:
+            await it.user_says()
+            await it.until(1.6)
+            it.user_starts()
+            await asyncio.sleep(0.6)
+            it.user_goes_on()
+            await asyncio.sleep(0.1)
+            assert it.session.agent_state == "listening"
+            await it.user_stops(None)
+            await asyncio.sleep(6.0)
+            states = [state for _, state in it.states]
+            assert states[-3:] == ["listening", "speaking", "listening"]
+            assert [record.outcome for record in it.records] == ["replied"]
+            assert len(it.records[0].waits) == 1
+            assert all(end < it.sink.speech_at[0] for _, end in it.sink.filler_times)
+
+    live(main)
+
+
+def test_fillers_are_silent_where_the_agents_voice_is_off(bank: ClipBank) -> None:
+    """With the audio output disabled nothing is played, and an answer in text ends the wait."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            it.session.output.set_audio_enabled(False)
+            await it.user_says()
+            await it.until(6.0)
+            assert not it.sink.played
+            assert it.records[0].outcome == "replied"
+            it.session.output.set_audio_enabled(True)
+            await it.user_says()
+            await it.until(7.0)
+            assert len(it.sink.filler_times) == 2
+
+    live(main)
+
+
 # Preemptive generation ------------------------------------------------------------------------------------------------
 
 EARLY: dict[str, Any] = {"preemptive_generation": {"enabled": True}}

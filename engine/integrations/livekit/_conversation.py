@@ -77,7 +77,7 @@ class Conversation:
         self.session: Session = manager.session(
             frames, id=id, language=manner.language, voice=manner.voice, listener=listener
         )
-        self.pump = FillerPump(self.session, frames, manner.lead_s, self._look)
+        self.pump = FillerPump(self.session, frames, manner.lead_s, self._look, self.failed)
 
     def now(self) -> float:
         """Return the time, s on the manager's clock."""
@@ -90,13 +90,17 @@ class Conversation:
     # Steps -------------------------------------------------------------------------------------------------------
 
     def guarded(self, what: Callable[[], object]) -> None:
-        """Call *what*; whatever it raises is logged once, and counted."""
+        """Call *what*; whatever it raises goes no further."""
         try:
             what()
-        except Exception:
-            self.counts["errors"] += 1
-            if self.counts["errors"] == 1:
-                logger.exception("fillers failed; the agent goes on")
+        except Exception as exc:
+            self.failed(exc)
+
+    def failed(self, exc: Exception) -> None:
+        """Something went wrong with fillers: it is counted, and the first time logged."""
+        self.counts["errors"] += 1
+        if self.counts["errors"] == 1:
+            logger.error("fillers failed; the agent goes on", exc_info=exc)
 
     def do(self, steps: list[Step]) -> None:
         """Do what is asked for."""
@@ -142,6 +146,7 @@ class Conversation:
 
     def _begin(self, at: float, *, tentative: bool, agent: str | None = None) -> Turn:
         self.place()
+        self.pump.start()
         self.pump.settle()
         self.turn = self.session.begin(
             speech_ended_at=min(at, self.now()),
@@ -177,14 +182,15 @@ class Conversation:
     def _place(self) -> None:
         if self._closed:
             return
-        output = place(self._agent_session.output, self, self._make_output)
-        if output is None or output is self.output:
-            return
-        if self.output is not None:
-            self.output.retire()
-        self.output = self.pump.sink = output
-        self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
-        self.counts["outputs_placed"] += 1
+        outputs = self._agent_session.output
+        output = place(outputs, self, self._make_output)
+        if output is not None and output is not self.output:
+            if self.output is not None:
+                self.output.retire()
+            self.output = output
+            self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
+            self.counts["outputs_placed"] += 1
+        self.pump.sink = self.output if outputs.audio_enabled else None
 
     def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
         like = (DEFAULT_RATE, 1) if self.output is None else self.output.like
@@ -208,14 +214,19 @@ class Conversation:
             return None
         return self._hand_over(self.turn, held)
 
+    def replied(self) -> None:
+        """The agent answers; if not through the output (in text, say), fillers yield now."""
+        if self.watch.agent_speaks() and self.turn is not None:
+            self.turn.reply_started()
+            self.pump.kick()
+
     async def _hand_over(self, turn: Turn, held: bool) -> Samples:
         tail = np.zeros(0, np.float32)
         try:
             self.counts["replies_held"] += self.session.filler_sounding
             tail = await self.pump.hand_over(turn)
-        except Exception:
-            self.counts["errors"] += 1
-            logger.exception("fillers failed; the reply goes out")
+        except Exception as exc:
+            self.failed(exc)
         if held:
             self.guarded(self.session.resume)
         return tail

@@ -128,6 +128,8 @@ class SessionEvents:
         self.watch_agent()
         if event.new_state == "thinking" and (watch.phase != "replying" or self._silent):
             conversation.do(watch.thinking(conversation.now()))
+        elif event.new_state == "speaking":
+            conversation.replied()
         elif event.old_state == "speaking":
             conversation.later("silent", SILENT_S, self._fell_silent)
 

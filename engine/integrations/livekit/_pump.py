@@ -1,7 +1,6 @@
 """Pulls a session's frames while a reply is pending, and hands what sounds to the sink."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,8 +10,6 @@ from ....fillers import Samples
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
-
-logger = logging.getLogger("stopgap")
 
 FRAME_MS = 20.0
 END_AFTER_S = 0.2
@@ -58,9 +55,17 @@ class FillerPump:
         frames: Its output.
         lead_s: s to be ahead while a filler sounds.
         look: Called about every frame, with the loop's time.
+        failed: Called with what went wrong: nothing is played any more then, until `start`.
     """
 
-    def __init__(self, session: Session, frames: FrameOutput, lead_s: float, look: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        frames: FrameOutput,
+        lead_s: float,
+        look: Callable[[float], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         self.sink: FillerSink | None = None
         """Where it sounds; None: nowhere, and time passes."""
         self.lead_s = lead_s
@@ -68,7 +73,7 @@ class FillerPump:
         """Whether the sink is paused: what comes now is not heard."""
         self.pulled = self.played = self.stalls = 0
         """Frames that were looked at, and that sounded; blocks of the event loop longer than the lead."""
-        self._session, self._frames, self._look = session, frames, look
+        self._session, self._frames, self._look, self._failed = session, frames, look, failed
         self._frame_s = frames.frame_samples / frames.rate
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -80,16 +85,21 @@ class FillerPump:
         self._yielding: Turn | None = None
         self._tail: Samples = np.zeros(0, np.float32)
         self._yielded = asyncio.Event()
-        self._task = self._loop.create_task(self._run(), name="stopgap fillers")
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
-        return not self._task.done()
+        return self._task is not None and not self._task.done()
 
     @property
     def ahead_s(self) -> float:
         """s of sound that the sink holds."""
         return max(0.0, self._head_at - self._loop.time()) if self._sounding else 0.0
+
+    def start(self) -> None:
+        """Begin, unless it has; also again, after it has failed."""
+        if not self.running:
+            self._task = self._loop.create_task(self._run(), name="stopgap fillers")
 
     def settle(self) -> None:
         """There is news to plan by: in silence, the next frame is heard now, not when the last look's would end."""
@@ -128,7 +138,8 @@ class FillerPump:
         return self._tail
 
     def stop(self) -> None:
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self) -> None:
         while True:
@@ -138,8 +149,9 @@ class FillerPump:
                 continue
             try:
                 await self._advance()
-            except Exception:
-                logger.exception("fillers stop for this conversation; the agent goes on")
+            except Exception as exc:
+                self._sounding = False
+                self._failed(exc)
                 return
             timer = self._loop.call_at(self._due_at(), self._wake.set)
             await self._wake.wait()

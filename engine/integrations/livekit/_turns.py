@@ -150,7 +150,7 @@ class TurnWatch:
         """The speech with the id *speech* is over, with all its tools."""
         if speech != self.speech:
             return []
-        if self.phase == "tentative":  # it was started early, and is discarded
+        if self.phase in ("idle", "tentative"):  # it was nobody's answer, or was started early and is discarded
             self.speech = None
             self._early.clear()
             return []
