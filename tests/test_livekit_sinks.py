@@ -13,11 +13,12 @@ import pytest
 from livekit import rtc
 from livekit.agents import AgentSession
 from livekit.agents.cli._legacy import ConsoleAudioOutput
+from livekit.agents.cli.tcp_console import TcpAudioOutput
 from livekit.agents.voice import io
 from livekit.agents.voice.recorder_io import RecorderIO
 from livekit.agents.voice.room_io._output import _ParticipantAudioOutput
 from livekit.agents.voice.transcription import TranscriptSynchronizer
-from livekit_rig import ONE_PHRASE, RATE, SPEECH, Answer, FakeTts, Played, Sink, live, rig
+from livekit_rig import ONE_PHRASE, PHRASES, RATE, SPEECH, Answer, FakeTts, Played, Rig, Sink, live, rig
 from stopgap import ClipBank
 from stopgap.livekit import FillerAudioOutput
 
@@ -440,5 +441,111 @@ def test_the_recorder_has_the_answer_alone(bank: ClipBank) -> None:
             await it.until(8.0)
             assert len(sink.filler_times) == 2
             assert {int(value) for frame in frames for value in np.frombuffer(frame.data, np.int16)} <= {0, SPEECH}
+
+    live(main)
+
+
+# An "ok" --------------------------------------------------------------------------------------------------------------
+
+
+async def say_ok(it: Rig) -> float:
+    """The user says "ok" in the midst of a filler; return when."""
+    await it.user_says()
+    await it.until(2.6)
+    assert it.fillers.filler_sounding
+    it.user_starts()
+    at = it.now
+    await asyncio.sleep(0.3)
+    await it.user_stops(None)
+    return at
+
+
+OK: dict[str, Any] = {**PHRASES, "ladder": [*PHRASES["ladder"], {"after_ms": 5500, "kind": "progress"}]}
+
+
+@pytest.mark.usefixtures("_fake_source")
+def test_in_a_room_an_ok_stops_the_filler_and_nothing_of_it_comes_later(bank: ClipBank) -> None:
+    """The session pauses the room's output and resumes it; then later fillers and the answer come."""
+
+    async def main() -> None:
+        sink = RoomSink()
+        async with rig(bank, [Answer(8.0, ANSWER)], sink=sink, wrap=sink.into, config=OK) as it:
+            at = await say_ok(it)
+            await asyncio.sleep(10.0)
+            after = [begin for begin, _ in sink.filler_times if begin > at + 0.1]
+            assert len(after) == 1
+            assert after[0] > at + 1.0
+            assert not sink.heard(at + 0.05, after[0]).any()
+            assert len(sink.speech_at) == 1
+            assert [record.outcome for record in it.records] == ["replied"]
+
+    live(main)
+
+
+def test_in_the_console_an_ok_stops_the_filler_and_nothing_of_it_comes_later(bank: ClipBank) -> None:
+    """What the console holds of it, 300 ms, is dropped."""
+
+    async def main() -> None:
+        sink = ConsoleSink()
+        async with rig(bank, [Answer(8.0, ANSWER)], sink=sink, wrap=sink.into, config=OK) as it:
+            at = await say_ok(it)
+            await asyncio.sleep(10.0)
+            after = [begin for begin, _ in sink.filler_times if begin > at + 0.1]
+            assert len(after) == 1
+            assert not sink.heard(at + 0.05, after[0]).any()
+            assert len(sink.speech_at) == 1
+            assert [record.outcome for record in it.records] == ["replied"]
+
+    live(main)
+
+
+# The console of the command line --------------------------------------------------------------------------------------
+
+
+class Wire:
+    """In the place of the connection to the command line's console, which plays what comes and says when it is done."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.output: TcpAudioOutput | None = None
+        self.frames: list[tuple[float, int]] = []
+        self._until = 0.0
+
+    def send_message_threadsafe(self, message: Any) -> None:
+        now = self.loop.time()
+        kind = message.WhichOneof("message")
+        if kind == "audio_output":
+            frame = message.audio_output
+            self.frames.append((now, frame.samples_per_channel))
+            self._until = max(now, self._until) + frame.samples_per_channel / frame.sample_rate
+        elif kind == "audio_playback_flush":
+            assert self.output is not None
+            self.loop.call_at(self._until, self.output.notify_playout_finished)
+        else:
+            self._until = now
+
+
+def test_in_the_command_lines_console_the_session_is_told_of_the_answer_alone(bank: ClipBank) -> None:
+    """Its sink tells of a start at once, and of an end when the other side says so."""
+
+    async def main() -> None:
+        wire = Wire()
+        wire.output = TcpAudioOutput(cast(Any, wire))
+        started: list[float] = []
+        ended: list[io.PlaybackFinishedEvent] = []
+
+        def into(session: AgentSession[None], _: Sink) -> None:
+            synchronizer = TranscriptSynchronizer(next_in_chain_audio=cast(Any, wire.output), next_in_chain_text=None)
+            top = synchronizer.audio_output
+            top.on("playback_started", lambda ev: started.append(wire.loop.time()))
+            top.on("playback_finished", ended.append)
+            session.output.audio = top
+
+        async with rig(bank, [Answer(3.0, ANSWER)], wrap=into) as it:
+            await it.user_says()
+            await it.until(8.0)
+            assert it.after(wire.frames[0][0]) == pytest.approx(0.6, abs=0.03)
+            assert [it.after(at) for at in started] == pytest.approx([3.78], abs=0.02)
+            assert [end.playback_position for end in ended] == pytest.approx([0.98])
 
     live(main)
