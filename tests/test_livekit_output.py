@@ -26,6 +26,7 @@ class Gate:
         self.open = asyncio.Event()
         self.open.set()
         self.emptied_count = 0
+        self.output: FillerAudioOutput | None = None
 
     def yields(self) -> Awaitable[Samples] | None:
         return self._yield()
@@ -38,7 +39,8 @@ class Gate:
         self.emptied_count += 1
 
     def muted(self, muted: bool) -> None:
-        pass
+        if muted and self.output is not None:
+            self.output.drop_fillers()
 
     def displaced(self) -> None:
         pass
@@ -52,6 +54,7 @@ class Track:
         self.gate = Gate()
         self.sink = sink if sink is not None else Sink()
         self.output = FillerAudioOutput(self.sink, self.gate, rate=RATE, like=like, tap=SinkTap(self.loop.time))
+        self.gate.output = self.output
         self.started: list[float] = []
         self.finished: list[io.PlaybackFinishedEvent] = []
         self.progress: list[io.PlaybackProgressedEvent] = []

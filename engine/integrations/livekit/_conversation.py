@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from livekit.agents import AgentSession
 from livekit.agents.voice import io
 
-from ....fillers import Samples
 from ..._listeners import Listener
 from ..._manager import FillerManager
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
+from ._gate import FillerGate
+from ._manner import Manner, language_heard, model_of, rate_of, speech_of
 from ._output import FillerAudioOutput
 from ._placement import place, prebuffer_s, remove
 from ._pump import FRAME_MS, FillerPump
@@ -25,20 +24,8 @@ from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
 
 logger = logging.getLogger("stopgap")
 
-DEFAULT_RATE = 24_000
-"""Hz of a room's track unless it is configured otherwise."""
 AWAY_S = 1.0
 """s between two looks at whether the session counts the user's silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How the fillers of a conversation are chosen."""
-
-    agent: str | None
-    language: str | None
-    voice: str | None
-    lead_s: float
 
 
 class Conversation:
@@ -64,16 +51,16 @@ class Conversation:
         self.turn: Turn | None = None
         self.output: FillerAudioOutput | None = None
         self.language = manner.language
-        """Of the next turn's clips: the caller's, where nobody configured one."""
+        """Of the next turn's clips; None: the configuration's."""
         self.counts = {"replies_held": 0, "outputs_placed": 0, "errors": 0, "end_of_turn_delay_ms": 0.0}
         self.tap = SinkTap(manager.clock.now)
         self._manager, self._agent_session, self._manner = manager, agent_session, manner
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._looked_at = 0.0
-        self._muted_hold = False
+        self._gate = FillerGate(self)
         self._closed = False
-        frames = FrameOutput(self._rate(), FRAME_MS)
+        frames = FrameOutput(rate_of(agent_session), FRAME_MS)
         self.session: Session = manager.session(
             frames, id=id, language=manner.language, voice=manner.voice, listener=listener
         )
@@ -133,7 +120,7 @@ class Conversation:
                 turn.retract()
             case Cancel():
                 turn.cancel(step.reason)
-                self._silence()
+                self.silence()
         self.pump.kick()
 
     def begin(self, speech_ended_at: float | None, agent: str | None) -> Turn:
@@ -150,17 +137,19 @@ class Conversation:
         self.pump.settle()
         self.turn = self.session.begin(
             speech_ended_at=min(at, self.now()),
-            agent=agent or self._manner.agent or self._model(),
+            agent=agent or self._manner.agent or model_of(self._agent_session),
             language=self.language,
             tentative=tentative,
         )
+        if self.pump.sink is None:
+            self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn
         self.later("give up", GIVE_UP_S, lambda: self.do(self.watch.nobody_answers()))
         return self.turn
 
     def hears(self, language: str | None) -> None:
-        """The STT says what the user speaks: clips are of that language from now on, if nobody configured one."""
-        if self._manner.language is None and language:
-            self.language = str(language)
+        """The STT says what the user speaks: clips are of that language from now on, if nobody asked for one."""
+        if self._manner.language is None and language is not None:
+            self.language = language_heard(language, self._manager.config.language)
 
     def user_paused(self) -> None:
         """What the user said into a wait may have been an interruption; if it was, that will be known soon."""
@@ -183,7 +172,7 @@ class Conversation:
         if self._closed:
             return
         outputs = self._agent_session.output
-        output = place(outputs, self, self._make_output)
+        output = place(outputs, self._gate, self._make_output, speaks=self._agent_session.current_speech is not None)
         if output is not None and output is not self.output:
             if self.output is not None:
                 self.output.retire()
@@ -193,26 +182,10 @@ class Conversation:
         self.pump.sink = self.output if outputs.audio_enabled else None
 
     def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
-        like = (DEFAULT_RATE, 1) if self.output is None else self.output.like
-        tts = self._agent_session.tts
-        if self.output is None and tts is not None:
-            like = tts.sample_rate, tts.num_channels
+        like = speech_of(self._agent_session) if self.output is None else self.output.like
         return FillerAudioOutput(
-            sink, self, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=prebuffer_s(sink)
+            sink, self._gate, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=prebuffer_s(sink)
         )
-
-    def _rate(self) -> int:
-        """Return the Hz at which this conversation's clips are mixed: the sink's, if it is known by now."""
-        sink, tts = self._agent_session.output.audio, self._agent_session.tts
-        rate = DEFAULT_RATE if sink is None else (sink.sample_rate or (tts and tts.sample_rate) or DEFAULT_RATE)
-        return rate if rate * FRAME_MS % 1000 == 0 else DEFAULT_RATE
-
-    def yields(self) -> Awaitable[Samples] | None:
-        """See `SpeechGate`."""
-        held = self.watch.held
-        if not self.watch.agent_speaks() or self.turn is None:
-            return None
-        return self._hand_over(self.turn, held)
 
     def replied(self) -> None:
         """The agent answers; if not through the output (in text, say), fillers yield now."""
@@ -220,40 +193,12 @@ class Conversation:
             self.turn.reply_started()
             self.pump.kick()
 
-    async def _hand_over(self, turn: Turn, held: bool) -> Samples:
-        tail = np.zeros(0, np.float32)
-        try:
-            self.counts["replies_held"] += self.session.filler_sounding
-            tail = await self.pump.hand_over(turn)
-        except Exception as exc:
-            self.failed(exc)
-        if held:
-            self.guarded(self.session.resume)
-        return tail
-
-    def emptied(self) -> None:
-        """See `SpeechGate`."""
-        self.do(self.watch.cut(self.now()))
-        self.pump.drop()
-
-    def muted(self, muted: bool) -> None:
-        """See `SpeechGate`."""
-        self.pump.muted = muted
-        if muted:
-            self._silence()  # what the sink holds of a filler would come out of place later
-        if muted and self.watch.phase == "waiting" and not self.watch.held:
-            self._muted_hold = True
-            self.do([Hold()])
-        elif not muted and self._muted_hold:
-            self._muted_hold = False
-            self.do([Resume()] if not self.watch.held else [])
-
-    def displaced(self) -> None:
-        """See `SpeechGate`."""
+    def place_soon(self) -> None:
+        """Perhaps the way is not there any more: look, once whoever changes outputs is done."""
         if not self._closed:
             self._loop.call_soon(self.place)
 
-    def _silence(self) -> None:
+    def silence(self) -> None:
         """Nothing of a filler is heard any more, as of now."""
         if self.output is not None:
             self.output.drop_fillers()
@@ -283,11 +228,6 @@ class Conversation:
             "frames_played": self.pump.played,
             "stalls": self.pump.stalls,
         }
-
-    def _model(self) -> str | None:
-        """Return the name of what answers: waits of different models are learned apart."""
-        model = getattr(self._agent_session.llm, "model", None)
-        return model if isinstance(model, str) and model != "unknown" else None
 
     def _look(self, now: float) -> None:
         """Keep the session from taking a user who waits for one who has gone away."""

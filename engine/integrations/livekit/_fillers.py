@@ -14,8 +14,9 @@ from ..._turn import Turn
 from ...turns import TurnRecord
 from .._versions import warn_if_untested
 from ._context import append_fillers
-from ._conversation import Conversation, Manner
+from ._conversation import Conversation
 from ._events import SessionEvents
+from ._manner import Manner
 from ._reports import LoopReports, OnFiller, OnTurn
 from ._tap import PlayedFrame
 

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable
-from typing import Protocol
 
 import numpy as np
 from livekit import rtc
@@ -12,7 +10,9 @@ from livekit.agents.voice import io
 
 from ....fillers import Samples
 from ._frame import FillerFormat, mixed
+from ._gate import SpeechGate
 from ._segments import Segments
+from ._start import SpeechStart
 from ._tap import SinkTap
 
 FINISH_S = 0.01
@@ -21,27 +21,6 @@ LATE_FINISH_S = 0.5
 """s that fillers wait for it, whom nobody misses; and speech that is unlike the fillers which the sink still plays."""
 _Refused: type[io.PlaybackFinishedEvent] | None = getattr(io, "_CaptureCancelledEvent", None)
 """The end of a segment of which the sink took nothing: unlike others it may pass wrappers that know of no segment."""
-
-
-class SpeechGate(Protocol):
-    """What fillers do about the agent's own speech."""
-
-    def yields(self) -> Awaitable[Samples] | None:
-        """Speech of the agent is about to be played; return what to wait for, if anything. It brings the end of a
-        filler that is to lie under the speech."""
-        ...
-
-    def emptied(self) -> None:
-        """The session drops what its sink holds: the agent is interrupted."""
-        ...
-
-    def muted(self, muted: bool) -> None:
-        """The sink plays nothing for now, or plays on."""
-        ...
-
-    def displaced(self) -> None:
-        """Perhaps the output is not in the session's chain any more."""
-        ...
 
 
 class FillerAudioOutput(io.AudioOutput):
@@ -87,10 +66,7 @@ class FillerAudioOutput(io.AudioOutput):
         self._accepted = False
         """Whether the sink has taken some of the speech."""
         self._tail: Samples = np.zeros(0, np.float32)
-        self._start_timer: asyncio.TimerHandle | None = None
-        self._start_missed = False
-        self._heard_from: float | None = None
-        """When speech that follows a filler was first heard; loop time."""
+        self._start = SpeechStart(lambda: self.on_playback_started(created_at=time.time()))
         self._muted = False
 
     @property
@@ -152,7 +128,7 @@ class FillerAudioOutput(io.AudioOutput):
                 frame, tail = mixed(frame, tail)
             taken_before = self._taken
             segment = self._segments.reply_begins()
-            self._heard_from, self._start_missed = None, False
+            self._start.forget()
             self._segments.reply(frame.duration)
             try:
                 await self._sink.capture_frame(frame)
@@ -163,7 +139,7 @@ class FillerAudioOutput(io.AudioOutput):
             self._accepted, self._tail = True, tail
             self._tap.take(frame, filler=under)
             if segment.filler_s:
-                self._plan_start()
+                self._start.plan(self._until)
 
     @property
     def _taken(self) -> int:
@@ -205,8 +181,6 @@ class FillerAudioOutput(io.AudioOutput):
         super().resume()
         if self._muted:
             self._mute(False)
-            if self._start_missed:
-                self._start()
 
     def on_attached(self) -> None:
         super().on_attached()
@@ -287,11 +261,10 @@ class FillerAudioOutput(io.AudioOutput):
         if segment is not None:
             position = segment.reply_position(position)
             if segment.filler_s and ev.interrupted:
-                position = min(position, self._heard_s())
-            if self._start_timer is not None or self._start_missed:
-                self._cancel_start()
-                if position > 0.0:
-                    self._start()
+                position = min(position, self._start.heard_s)
+            if self._start.pending and position > 0.0:
+                self._start.now()
+            self._start.cancel()
         self.on_playback_finished(
             playback_position=position,
             interrupted=ev.interrupted,
@@ -312,40 +285,14 @@ class FillerAudioOutput(io.AudioOutput):
                     self._finished.clear()
                     await self._finished.wait()
 
-    # When speech behind a filler is heard --------------------------------------------------------------------------
-
-    def _plan_start(self) -> None:
-        """Tell of the start of speech that the sink will not tell of: in its view the segment has begun."""
-        loop = asyncio.get_running_loop()
-        if self._until <= loop.time():
-            self._start()
-        else:
-            self._start_timer = loop.call_at(self._until, self._start)
-
-    def _start(self) -> None:
-        self._start_timer = None
-        self._start_missed = self._muted
-        if not self._muted:
-            self._heard_from = asyncio.get_running_loop().time()
-            self.on_playback_started(created_at=time.time())
-
-    def _cancel_start(self) -> None:
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-            self._start_timer = None
-        self._start_missed = False
-
-    def _heard_s(self) -> float:
-        """Return the s of speech that can have been heard."""
-        return 0.0 if self._heard_from is None else asyncio.get_running_loop().time() - self._heard_from
-
     def _forget(self) -> None:
-        self._cancel_start()
+        self._start.cancel()
         self._tail = self._tail[:0]
         self._until = min(self._until, asyncio.get_running_loop().time())
         self._tap.emptied()
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted
+        self._start.mute(muted)
         if self._gate is not None:
             self._gate.muted(muted)

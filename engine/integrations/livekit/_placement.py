@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 from livekit.agents.voice import io
 
-from ._output import FillerAudioOutput, SpeechGate
+from ._gate import SpeechGate
+from ._output import FillerAudioOutput
 
 # Transcription is synchronised, and the agent recorded, by outputs in front of the sink. Fillers come in behind all of
 # them: they are neither the agent's words nor its record. The framework keeps a place there at which a sink can be
@@ -36,9 +37,19 @@ def find(outputs: io.AgentOutput, gate: SpeechGate) -> FillerAudioOutput | None:
 
 
 def place(
-    outputs: io.AgentOutput, gate: SpeechGate, make: Callable[[io.AudioOutput], FillerAudioOutput]
+    outputs: io.AgentOutput,
+    gate: SpeechGate,
+    make: Callable[[io.AudioOutput], FillerAudioOutput],
+    *,
+    speaks: bool,
 ) -> FillerAudioOutput | None:
     """Return the output of *gate* in the session's chain, after having put one there if there was none.
+
+    Args:
+        outputs: Of the session.
+        gate: Whose fillers.
+        make: Makes an output in front of another one.
+        speaks: Whether the agent has something to say: else what an output seems to owe was never taken.
 
     Returns:
         None where the session has no audio output, or where it is in the midst of a segment: an exchange would cut
@@ -47,7 +58,7 @@ def place(
     there = find(outputs, gate)
     if there is not None or outputs.audio is None:
         return there
-    if any(_owes_end(output) for output in chain(outputs.audio)):
+    if speaks and any(_owes_end(output) for output in chain(outputs.audio)):
         return None
     output = make(_replaced(outputs.audio))
     outputs.replace_audio_tail(output)

@@ -197,15 +197,15 @@ class FillerPump:
 
     def _pull(self) -> tuple[int, Samples]:
         """Return the next frame, and its number."""
-        source = self._frames.source
+        source, late_s = self._frames.source, self._loop.time() - self._head_at
         block = np.zeros(self._frames.frame_samples, np.float32)
-        if source is None:
+        self._head_at += self._frame_s
+        if source is None:  # the session was closed meanwhile
             return 0, block
-        self._frames.observe(self._loop.time() - self._head_at, anew=True)
+        self._frames.observe(late_s, anew=True)
         first = source.position
         source.render(block)
         self._session.tick()
-        self._head_at += self._frame_s
         self.pulled += 1
         return first, block
 

@@ -194,6 +194,8 @@ class TurnWatch:
         return [*steps, *self._begin(stopped_at)]
 
     def _hold(self) -> list[Step]:
+        if self.held:
+            return []
         self.held = True
         return [Hold()]
 
