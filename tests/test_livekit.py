@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,18 @@ import numpy as np
 import pytest
 import soundfile
 import stopgap
-from livekit.agents import Agent, AgentSession, RunContext, StopResponse, function_tool, llm
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    RunContext,
+    StopResponse,
+    UserStateChangedEvent,
+    function_tool,
+    llm,
+)
 from livekit.agents.voice import ModelSettings
-from livekit_rig import ONE_PHRASE, PHRASES, RATE, Answer, Rig, Sink, live, rig
+from livekit_rig import ONE_PHRASE, PHRASES, RATE, SPEECH, Answer, Rig, Sink, live, rig
 from stopgap import ClipBank, FillerManager, Kind, UsageError
 from stopgap.livekit import MARK, LiveKitFillers
 from virtual_loop import LoopClock
@@ -129,6 +139,40 @@ def test_phrase_and_answer_follow_each_other_without_a_seam(bank: ClipBank) -> N
             assert it.records[0].reply_delay_s
             assert span[1] == pytest.approx(speech_at, abs=1e-6)
             assert it.sink.segments == 1
+
+    live(main)
+
+
+@pytest.mark.parametrize("kind", ["phrase", "ambience"])
+def test_a_filler_is_never_heard_after_the_answer_or_over_it(bank: ClipBank, kind: str) -> None:
+    """Whenever the answer comes: words end before it, beds fade under its first 20 ms; all else is its own."""
+
+    async def main() -> None:
+        config = {**ONE_PHRASE, "ladder": [{"after_ms": 800, "kind": kind}]}
+        for after_s in (0.0, 0.11, 0.13, 0.33, 0.77, 1.21):
+            async with rig(bank, [Answer(after_s, ANSWER)], config=config) as it:
+                await it.user_says()
+                await it.until(6.0)
+                heard = it.sink.heard(it.sink.speech_at[0], it.now)
+                fade = 480 if kind == "ambience" else 0
+                assert set(heard[fade:].tolist()) <= {0, SPEECH}
+                assert np.flatnonzero(heard == SPEECH)[0] <= fade
+
+    live(main)
+
+
+def test_a_phrase_is_not_cut_abruptly(bank: ClipBank) -> None:
+    """Where the answer comes in the midst of it, it goes on to the next cut mark; what was heard are whole words."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(0.2, ANSWER)], config=ONE_PHRASE) as it:
+            await it.user_says()
+            await it.until(6.0)
+            (sound,) = it.records[0].sounds
+            assert not sound.cut
+            clip = next(clip for clip in bank.clips(RATE) if clip.id == sound.clip)
+            assert sound.end_frame is not None
+            assert sound.end_frame - sound.start_frame in [mark.frame for mark in clip.cut_marks]
 
     live(main)
 
@@ -729,6 +773,48 @@ def test_a_failure_of_fillers_hangs_nothing(
             assert len(it.sink.speech_at) == 2
             assert it.after(it.sink.speech_at[1]) == pytest.approx(3.78, abs=0.02)
             assert len([record for record in caplog.records if record.name == "stopgap"]) == 1
+
+    live(main)
+
+
+def test_fillers_come_again_after_a_failure(bank: ClipBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink that refuses one frame costs the fillers of one turn."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            plain, refused = it.sink.capture_frame, [0]
+
+            async def refuse_once(frame: rtc.AudioFrame) -> None:
+                if not refused[0]:
+                    refused[0] += 1
+                    raise RuntimeError("not now")
+                await plain(frame)
+
+            monkeypatch.setattr(it.sink, "capture_frame", refuse_once)
+            for _ in range(2):
+                await it.user_says()
+                await it.until(7.0)
+            assert it.fillers.statistics()["errors"] == 1
+            assert len(it.sink.speech_at) == 2
+            assert len(it.sink.filler_times) == 2
+
+    live(main)
+
+
+@pytest.mark.parametrize(("ago_s", "back_s"), [(0.3, 0.3), (0.0, 0.0), (-500.0, 0.0), (5000.0, 10.0)])
+def test_a_wall_clock_that_is_set_does_no_harm(bank: ClipBank, ago_s: float, back_s: float) -> None:
+    """Events are dated by it; what it says is taken for what has just passed, within reason."""
+
+    async def main() -> None:
+        async with rig(bank, [Answer(3.0, ANSWER)]) as it:
+            at = it.now
+            it.session.emit(
+                "user_state_changed",
+                UserStateChangedEvent(old_state="speaking", new_state="listening", created_at=time.time() - ago_s),
+            )
+            turn = it.fillers.session.turn
+            assert turn is not None
+            assert turn.record.speech_ended_at == pytest.approx(at - back_s, abs=1e-3)
 
     live(main)
 
