@@ -112,8 +112,8 @@ class LiveKitFillers:
             raise UsageError("attach needs the session's event loop; call it in the entrypoint") from None
         told = [*([self._on_turn] if self._on_turn is not None else []), *([self._said] if self._append else [])]
         reports = LoopReports(loop, self._on_filler, tuple(told))
-        self._agent_session = session
         self._conversation = Conversation(self._manager, session, self._manner, reports, self._id)
+        self._agent_session = session
         self._events = SessionEvents(session, self._conversation, watch_nodes=self._watch_nodes, on_close=self.detach)
         _attached[session] = self
         self._conversation.place()

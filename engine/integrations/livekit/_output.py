@@ -17,8 +17,10 @@ from ._tap import SinkTap
 
 FINISH_S = 0.01
 """s that speech waits at most for the sink to tell the end of fillers that were heard out."""
-LATE_FINISH_S = 0.5
-"""s that fillers wait for it, whom nobody misses; and speech that is unlike the fillers which the sink still plays."""
+FILLER_FINISH_S = 0.1
+"""s that further fillers wait for it."""
+UNLIKE_FINISH_S = 0.5
+"""s that speech waits for the end of fillers that sound and are not like it: of another rate, say."""
 _Refused: type[io.PlaybackFinishedEvent] | None = getattr(io, "_CaptureCancelledEvent", None)
 """The end of a segment of which the sink took nothing: unlike others it may pass wrappers that know of no segment."""
 
@@ -117,7 +119,7 @@ class FillerAudioOutput(io.AudioOutput):
         async with self._one_at_a_time:
             patience_s = FINISH_S
             if not self._format.fits(frame):
-                patience_s = LATE_FINISH_S if self._segments.fillers_only else FINISH_S
+                patience_s = UNLIKE_FINISH_S if self._segments.fillers_only else FINISH_S
                 self.end_fillers()
                 self._format = FillerFormat(self._rate, frame.sample_rate, frame.num_channels)
             if self._segments.unfinished:
@@ -207,9 +209,9 @@ class FillerAudioOutput(io.AudioOutput):
 
     async def put(self, samples: Samples, ahead_s: float) -> None:
         """See `FillerSink`."""
+        if self._segments.open is None and self._segments.unfinished:
+            await self._wait_finished(FILLER_FINISH_S)
         async with self._one_at_a_time:
-            if self._segments.open is None and self._segments.unfinished:
-                await self._wait_finished(LATE_FINISH_S)
             frame = None if self._gate is None or (self._accepted and self._speaking) else self._format.frame(samples)
             if frame is None:
                 return

@@ -14,6 +14,7 @@ class PlayedFrame:
     at: float
     """s on the manager's clock. When its first sample is heard, if the sink plays without a break and adds nothing."""
     frame: rtc.AudioFrame
+    """The very frame; copy it before you change it, as `rtc.AudioProcessingModule` does."""
     filler: bool
     """Whether it is a filler, or has the end of one under it."""
 
