@@ -335,6 +335,24 @@ def test_an_ok_during_a_filler_does_not_kill_the_turn(bank: ClipBank) -> None:
     live(main)
 
 
+def test_an_ok_that_is_understood_does_not_kill_the_turn_where_the_session_wants_more_words(bank: ClipBank) -> None:
+    """With ``min_words`` the session drops it; by default it takes any words into a wait for another turn."""
+
+    async def main() -> None:
+        turns = {"interruption": {"mode": "vad", "min_words": 2}}
+        async with rig(bank, [Answer(5.0, ANSWER)], turns=turns) as it:
+            await it.user_says()
+            await it.until(2.6)
+            it.user_starts()
+            await asyncio.sleep(0.3)
+            await it.user_stops("ok")
+            await asyncio.sleep(6.0)
+            assert [record.outcome for record in it.records] == ["replied"]
+            assert not it.fillers.waiting
+
+    live(main)
+
+
 def test_an_interrupted_wait_ends_and_another_begins(bank: ClipBank) -> None:
     """What the user says into a wait and the session takes for a new turn cancels the old one, and nothing of it
     sounds any more; the new turn counts from the user's last word."""

@@ -113,6 +113,19 @@ def test_what_the_user_said_meanwhile_is_the_next_turn(late_s: float, begins: bo
     assert steps == [Cancel("interrupted"), *([Begin(3.0)] if begins else [])]
 
 
+def test_what_the_user_said_into_an_answer_waits_until_it_is_taken_for_a_turn() -> None:
+    """An "ok" that the framework drops is none; what it answers counts from the user's last word."""
+    watch = TurnWatch()
+    watch.user_stopped(1.0)
+    watch.generating("a", instead=True)
+    watch.user_committed(1.5)
+    watch.agent_speaks()
+    watch.user_started()
+    watch.user_stopped(3.0)
+    assert watch.speech_over("a", 3.4, interrupted=False) == [Finish()]
+    assert watch.user_committed(3.5) == [Begin(3.0), Commit()]
+
+
 def test_a_turn_that_nobody_answers_is_given_up_unless_begun_by_hand() -> None:
     """Who begins a wait knows who answers."""
     watch = TurnWatch()

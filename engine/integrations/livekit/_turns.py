@@ -72,7 +72,9 @@ class TurnWatch:
             self.phase = "waiting"
             return [Commit()]
         if self.phase == "idle":
-            return [*self._begin(at), *self.user_committed(at)] if answered else []
+            heard = self._stopped_at is not None and at - self._stopped_at < GIVE_UP_S
+            began_at = self._stopped_at if heard and self._stopped_at is not None else at
+            return [*self._begin(began_at), *self.user_committed(at)] if answered else []
         if self._stopped_at is None:
             return []
         return [*self._over(Cancel("interrupted")), *self._begin(self._stopped_at), *self.user_committed(at)]
@@ -154,11 +156,11 @@ class TurnWatch:
             self.speech = None
             self._early.clear()
             return []
-        return self._answered(Cancel("interrupted") if interrupted else Finish(), at)
+        return self._interrupted(at) if interrupted else self._over(Finish())
 
     def cut(self, at: float) -> list[Step]:
         """The framework has emptied the sink: the agent is interrupted."""
-        return self._answered(Cancel("interrupted"), at) if self.phase in ("waiting", "replying") else []
+        return self._interrupted(at) if self.phase in ("waiting", "replying") else []
 
     def nobody_answers(self) -> list[Step]:
         """`GIVE_UP_S` have passed since the turn began; if no generation was created, none will be."""
@@ -184,11 +186,9 @@ class TurnWatch:
         self.phase, self.began_at, self._stopped_at = "tentative", at, None
         return [Begin(at)]
 
-    def _answered(self, step: Step, at: float) -> list[Step]:
-        """The turn is over; another one may have begun meanwhile."""
-        if self.phase == "idle":
-            return []
-        steps, stopped_at = self._over(step), self._stopped_at
+    def _interrupted(self, at: float) -> list[Step]:
+        """What the user said into the turn, if anything, is the beginning of another one."""
+        steps, stopped_at = self._over(Cancel("interrupted")), self._stopped_at
         if stopped_at is None or self._speaking or at - stopped_at >= GIVE_UP_S:
             return steps
         return [*steps, *self._begin(stopped_at)]
