@@ -44,7 +44,7 @@ class LiveKitFillers:
     ``[handoff]`` says, and behind the *lead_ms* of it that the sink holds. Where none sounds it waits for nothing.
 
     Who speaks into a wait holds it: sound stops. Whether that was an interruption the session decides. By default it
-    takes any words for one, and answers anew; with ``turn_handling={"interruption": {"min_words": 2}}`` an "ok" is none.
+    takes any words for one and answers anew; with ``turn_handling={"interruption": {"min_words": 2}}`` an "ok" is none.
 
     An instance serves one session at a time. When the session closes it is detached; it may be attached to another.
 
