@@ -109,9 +109,9 @@ def _pipecat(trials: int, frames: int, seed: int) -> Iterator[PluginRow]:
 
     from loguru import logger
 
+    logger.disable("pipecat")  # it tells of every frame
     from ._plugins_pipecat import measure
 
-    logger.disable("pipecat")  # it tells of every frame
     try:
         figures = asyncio.run(measure(trials, frames, seed))
     finally:
