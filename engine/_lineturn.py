@@ -73,6 +73,7 @@ class LineTurn:
         self._reply = TurnReply(line, self)
         self._tentative = tentative
         self._lessons: list[Lesson] = []
+        self._user_spoke: list[tuple[float, float]] = []
         self._outcome: Outcome = "waiting"
         self._cancel_reason: str | None = None
         self._ended_at: float | None = None
@@ -101,9 +102,13 @@ class LineTurn:
     def on_sound(self, event: MixerEvent, at: float, requested_at: float) -> Clip | None:
         """Take in what happened to a filler of this turn; return its clip if it started."""
         clip = self._sounds.take(event, at, requested_at)
-        if self._line.listeners and event.what in (Heard.STARTED, Heard.ENDED):
-            self._line.listeners.filler(self.id, self._sounds.record(event.cue or 0, self._state.speech_ended_at, at))
+        if event.what in (Heard.STARTED, Heard.ENDED):
+            self._tell_of(event.cue or 0, at)
         return clip
+
+    def _tell_of(self, cue: int, at: float) -> None:
+        if self._line.listeners:
+            self._line.listeners.filler(self.id, self._sounds.record(cue, self._state.speech_ended_at, at))
 
     def reply_heard(self, at: float, held_back_s: float) -> None:
         """Take in that the reply began to sound, *held_back_s* after the mixer had it."""
@@ -144,10 +149,12 @@ class LineTurn:
             self.plan()
 
     def line_closed(self, now: float) -> None:
-        self._sounds.stop(now)
+        for cue in self._sounds.stop(now):
+            self._tell_of(cue, now)
 
     def resumed(self, now: float, held_s: float) -> None:
         """The user spoke for *held_s* and the turn goes on."""
+        self._user_spoke.append((now - held_s, now))
         began_at = self._state.wait.began_at
         if began_at > now - held_s:  # a further wait had not begun: the preamble before it was held
             self._state.wait_began(began_at + held_s)
@@ -222,7 +229,8 @@ class LineTurn:
             ),
             sounds=self._sounds.records(zero, self._engine.clock.now()),
             prompt_tokens=self._prompt_tokens,
-            notes=tuple(state.notes),
+            notes=state.notes,
             cut_off_s=since(self._cut_off_at),
             owns_reply=self._line.output.owns_reply,
+            user_spoke=tuple((start - zero, end - zero) for start, end in self._user_spoke),
         )

@@ -1,9 +1,10 @@
 """Who is told what was heard, while it is heard and afterwards."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
+from ..fillers import UsageError
 from ._work import Work
 from .turns import SoundRecord, TurnRecord
 
@@ -42,25 +43,45 @@ class Listeners:
         return bool(self._listeners)
 
     def add(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+        """Tell *listener*, too.
+
+        Raises:
+            UsageError: if it is none.
+        """
+        self._listeners.append(_checked(listener))
 
     def joined_by(self, listener: Listener | None) -> "Listeners":
-        """Return these, as they are now, and *listener*."""
-        return Listeners(self._work, [*self._listeners, *([] if listener is None else [listener])])
+        """Return these, as they are now, and *listener*.
+
+        Raises:
+            UsageError: if it is none.
+        """
+        return Listeners(self._work, [*self._listeners, *([] if listener is None else [_checked(listener)])])
 
     def filler(self, turn_id: str, sound: SoundRecord) -> None:
         for listener in self._listeners:
-            self._submit(listener.on_filler, turn_id, sound)
+            self._submit(listener, "on_filler", turn_id, sound)
 
     def turn(self, record: TurnRecord) -> None:
         for listener in self._listeners:
-            self._submit(listener.on_turn, record)
+            self._submit(listener, "on_turn", record)
 
-    def _submit(self, tell: Callable[..., object], *what: object) -> None:
+    def _submit(self, listener: Listener, method: str, *what: object) -> None:
         def guarded() -> None:
             try:
-                tell(*what)
+                getattr(listener, method)(*what)
             except Exception:
                 logger.exception("a listener")
 
         self._work.submit(guarded)
+
+
+def _checked(listener: Any) -> Listener:
+    missing = [name for name in ("on_filler", "on_turn") if not callable(getattr(listener, name, None))]
+    if missing:
+        raise UsageError(
+            f"listener {type(listener).__name__} has no method {' and no '.join(missing)}; "
+            "write both on_filler(turn_id, sound) and on_turn(record)"
+        )
+    checked: Listener = listener
+    return checked

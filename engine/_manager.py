@@ -134,6 +134,7 @@ class FillerManager:
 
         Raises:
             OutputError: if *output*, or the file or device that the configuration names, cannot be opened.
+            UsageError: if *listener* has not both methods of `Listener`.
         """
         config = self._engine.config
         number = next(self._ids)
@@ -163,7 +164,11 @@ class FillerManager:
         return session
 
     def add_listener(self, listener: Listener) -> None:
-        """Have *listener* told what is heard in the sessions that are opened from now on."""
+        """Have *listener* told what is heard in the sessions that are opened from now on.
+
+        Raises:
+            UsageError: if it has not both methods of `Listener`.
+        """
         self._engine.listeners.add(listener)
 
     def statistics(self) -> dict[str, float]:

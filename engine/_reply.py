@@ -21,29 +21,50 @@ class ReplyInput:
         self._rate = rate
         self._resampler: Any = None
         self._resampled_rate = 0
+        self._odd = b""
+        """The first half of a sample whose second half comes with the next bytes."""
 
     def convert(self, audio: Any, rate: int | None) -> tuple[Samples, int]:
         """Return *audio* as mono float32 at the session's rate, always a copy, and its own number of frames.
 
         Args:
-            audio: float32 or int16 samples, shape (frames,) or (frames, 1); or bytes of 16-bit little-endian PCM.
+            audio: float32 or int16 samples, shape (frames,) or (frames, 1); or bytes of 16-bit little-endian PCM,
+                cut anywhere: an odd byte waits for the next ones.
             rate: Hz of *audio*; None: the session's.
 
         Raises:
             UsageError: for another dtype or shape, NaN, or a rate that cannot be.
         """
-        samples = _checked(audio)
-        if rate is None or rate == self._rate:
-            return samples, len(samples)
+        if rate is None:
+            rate = self._rate
         if not isinstance(rate, int) or not 4_000 <= rate <= 384_000:
             raise UsageError(f"reply rate {rate!r} is not possible; give whole Hz between 4000 and 384000")
-        if self._resampler is None or rate != self._resampled_rate:
-            self._resampler = soxr.ResampleStream(rate, self._rate, 1, dtype="float32", quality="HQ")
-            self._resampled_rate = rate
-        return np.asarray(self._resampler.resample_chunk(samples), np.float32), len(samples)
+        if isinstance(audio, bytes | bytearray | memoryview):
+            audio = self._whole(memoryview(audio).cast("B"))
+        samples = _checked(audio)
+        given = len(samples)
+        if not given:
+            return samples, 0
+        before = self._drain() if rate != self._resampled_rate else np.zeros(0, np.float32)
+        if rate != self._rate:
+            if self._resampler is None:
+                self._resampler = soxr.ResampleStream(rate, self._rate, 1, dtype="float32", quality="HQ")
+                self._resampled_rate = rate
+            samples = np.asarray(self._resampler.resample_chunk(samples), np.float32)
+        return np.concatenate([before, samples]) if len(before) else samples, given
+
+    def _whole(self, audio: memoryview) -> memoryview:
+        """Return the whole samples of the bytes so far, and keep what is left."""
+        joined = memoryview(self._odd + audio.tobytes()) if self._odd else audio
+        self._odd = joined[len(joined) - len(joined) % 2 :].tobytes()
+        return joined[: len(joined) - len(joined) % 2]
 
     def finish(self) -> Samples:
-        """Return what the resampler still holds."""
+        """Return what the resampler still holds; half a sample is dropped."""
+        self._odd = b""
+        return self._drain()
+
+    def _drain(self) -> Samples:
         if self._resampler is None:
             return np.zeros(0, np.float32)
         rest = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
@@ -90,10 +111,7 @@ class TurnReply:
 
 
 def _checked(audio: Any) -> Samples:
-    if isinstance(audio, bytes | bytearray | memoryview):
-        audio = memoryview(audio).cast("B")
-        if len(audio) % 2:
-            raise UsageError(f"reply audio has {len(audio)} bytes, which is no whole number of 16-bit samples")
+    if isinstance(audio, memoryview):
         audio = np.frombuffer(audio, "<i2")
     if not isinstance(audio, np.ndarray):
         raise UsageError(f"reply audio must be a numpy array or bytes of 16-bit PCM, not {type(audio).__name__}")

@@ -71,12 +71,13 @@ class TurnSounds:
             played.heard_frames = event.frame - played.start_frame
         return None
 
-    def stop(self, now: float) -> None:
-        """Take in that nothing sounds any more."""
-        for played in self._played.values():
-            if played.end_at is None:
-                played.end_at, played.cut = max(now, played.start_at), True
-                played.heard_frames = round((played.end_at - played.start_at) * played.clip.rate)
+    def stop(self, now: float) -> list[int]:
+        """Take in that nothing sounds any more; return the cues that did until now."""
+        sounding = [cue for cue, played in self._played.items() if played.end_at is None]
+        for played in (self._played[cue] for cue in sounding):
+            played.end_at, played.cut = max(now, played.start_at), True
+            played.heard_frames = round((played.end_at - played.start_at) * played.clip.rate)
+        return sounding
 
     @property
     def silent(self) -> bool:

@@ -1,29 +1,28 @@
 """A turn as the application holds it: tells the engine the news, feeds the reply, keeps the record."""
 
-import asyncio
-import math
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
-from typing import Any, TypeVar, overload
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
 
 from ..fillers import UsageError
-from ._lineturn import LineTurn
-from ._watch import ToolRun, tokens, tokens_async, write_all, write_all_async
+from ._passing import PassedTurn
+from ._watch import ToolRun, reason_of, tokens, tokens_async, write_all, write_all_async
 from .mixer import Tell
 from .turns import ANNOUNCING, Outcome, TurnRecord
 
 T = TypeVar("T")
-LOOK_S = 0.005
-"""s between two looks at whether fillers have yielded."""
-STUCK_LOOKS = 100
-"""Looks at an output that stands still after which a reply is held no longer: nobody hears the filler."""
 
 
-class Turn(LineTurn):
+class Turn(PassedTurn):
     """From the end of the user's speech to the end of the agent's answer. Made by `Session.begin`.
 
     Calls out of order never raise: a milestone after the reply, or a second `finish`, is noted in the record and
     changes nothing; audio written after `finish` is still played; audio written after `cancel` or `retract`, or
     once a newer turn has begun, is refused, and the record says so.
+
+    As a (sync or async) context manager it finishes at the block's end, and is cancelled where the block raises: a
+    model that fails leaves no filler behind.
     """
 
     # News -------------------------------------------------------------------------------------------------------
@@ -38,10 +37,9 @@ class Turn(LineTurn):
             at: s on the manager's clock; None: now.
 
         Raises:
-            UsageError: if *name* is none of these, or *at* is no number.
+            UsageError: if *name* is none of these, or *at* is no time on that clock.
         """
-        if at is not None and not math.isfinite(at):
-            raise UsageError(f"milestone {name} at {at!r} is no time; give s on the manager's clock")
+        self.check_time(f"milestone {name}", at)
         with self._line.lock:
             now = self._line.sync()
             if name == "turn_committed" and self._state.status == "tentative":
@@ -57,7 +55,7 @@ class Turn(LineTurn):
         with self._line.lock:
             now = self._line.sync()
             if not self._tentative:
-                self._state.notes.append("commit of a turn that was not tentative: ignored")
+                self._state.note("commit of a turn that was not tentative: ignored")
                 return
             self._tentative = False
             if self._state.status == "tentative":
@@ -78,7 +76,7 @@ class Turn(LineTurn):
         with self._line.lock:
             now = self._line.sync()
             if self._state.status != "replying":
-                self._state.notes.append("wait_again without a reply: ignored")
+                self._state.note("wait_again without a reply: ignored")
                 return
             self._reply.end()
             self._state.wait_again(self._line.reply_ends_at(now))
@@ -103,12 +101,12 @@ class Turn(LineTurn):
         with self._line.lock:
             samples, given = self._reply.convert(audio, rate)
             now = self._line.sync()
-            if self._refuses(f"{given} frames of reply written"):
+            if self._refuses("reply written"):
                 return 0
             if not given:
                 return self._line.mixer.reply_queued
             if self._state.status == "ended":
-                self._state.notes.append("reply written after finish: played")
+                self._state.note("reply written after finish: played")
                 self._reply.write(samples)
                 self._reply.end()
                 return self._line.mixer.reply_queued
@@ -131,92 +129,62 @@ class Turn(LineTurn):
         """Write all of a stream of reply audio, then finish: ``await turn.watch(tts_stream)``.
 
         A plain iterable is written before this returns. Where the stream raises, or the task is cancelled, the turn is
-        cancelled and the exception goes on.
+        cancelled and the exception goes on. Once the turn is over (a barge-in) no more is taken from the stream.
 
         Args:
             audio: Chunks as `write` takes them.
             rate: Hz of *audio*; None: the session's.
+
+        Raises:
+            UsageError: if *audio* is no stream.
         """
         if isinstance(audio, AsyncIterable):
             return write_all_async(self, audio, rate)
+        if not isinstance(audio, Iterable) or isinstance(audio, bytes | bytearray | str) or hasattr(audio, "dtype"):
+            raise UsageError(f"watch takes a stream of chunks, not {type(audio).__name__}; hand audio to write()")
         write_all(self, audio, rate)
         return None
 
     @overload
-    def watch_llm(self, stream: AsyncIterable[T]) -> AsyncIterator[T]: ...
+    def watch_llm(
+        self, stream: AsyncIterable[T] | Awaitable[AsyncIterable[T]], text: Callable[[T], object] = ...
+    ) -> AsyncIterator[T]: ...
     @overload
-    def watch_llm(self, stream: Iterable[T]) -> Iterator[T]: ...
-    def watch_llm(self, stream: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T] | Iterator[T]:
-        """Yield what *stream* does, and tell when it was begun (``llm_started``) and when its first item came.
+    def watch_llm(self, stream: Iterable[T], text: Callable[[T], object] = ...) -> Iterator[T]: ...
+    def watch_llm(
+        self,
+        stream: AsyncIterable[T] | Awaitable[AsyncIterable[T]] | Iterable[T],
+        text: Callable[[T], object] = lambda item: True,
+    ) -> AsyncIterator[T] | Iterator[T]:
+        """Tell that the model is asked now (``llm_started``), yield what *stream* does, and tell the first token.
 
         Write ``async for token in turn.watch_llm(stream)``, or ``for`` where the stream is a plain iterable.
+
+        Args:
+            stream: Items, or what is awaited for them, such as ``client.chat.completions.create(..., stream=True)``.
+            text: Returns the text in an item: the first one that has any is the first token. Chat APIs begin with
+                items that have none, and tool calls have none at all.
+
+        Raises:
+            UsageError: if *stream* is none.
         """
-        return tokens_async(self, stream) if isinstance(stream, AsyncIterable) else tokens(self, stream)
+        if isinstance(stream, AsyncIterable) or inspect.isawaitable(stream):
+            self.milestone("llm_started")
+            return tokens_async(self, stream, text)
+        if not isinstance(stream, Iterable):
+            raise UsageError(f"watch_llm takes a stream of tokens, not {type(stream).__name__}")
+        self.milestone("llm_started")
+        return tokens(self, stream, text)
 
     def tool(self, name: str) -> ToolRun:
         """Return what tells that the tool *name* runs: ``with turn.tool("lookup"):``, or ``async with``."""
         return ToolRun(name, lambda: self)
 
-    # A reply that somebody else plays ---------------------------------------------------------------------------
-
-    def reply_started(self, at: float | None = None) -> None:
-        """Take in that the reply has begun, on a path that stopgap does not own, or as text: fillers yield.
-
-        With an output that does not own the reply they fade within 20 ms, else they end by their handoff rule. Then
-        `finish`, or `wait_again` when a preamble has been heard.
-
-        Args:
-            at: s on the manager's clock, now or before; None: now.
-
-        Raises:
-            UsageError: if *at* is no number.
-        """
-        if at is not None and not math.isfinite(at):
-            raise UsageError(f"reply_started at {at!r} is no time; give s on the manager's clock")
-        with self._line.lock:
-            now = self._line.sync()
-            at = now if at is None else min(at, now)
-            if self._passes_by(at):
-                self.reply_heard(at, 0.0)
-
-    async def hand_over(self) -> None:
-        """Wait until the fillers have yielded to a reply that the caller will play: the whole handoff rule holds.
-
-        Returns at once where none sounds, and soon where nobody pulls the output's frames or the turn ends.
-        """
-        with self._line.lock:
-            now = self._line.sync()
-            wait = self._state.wait
-            if not self._passes_by(now):
-                return
-            if not self._line.filler_sounding:
-                self.reply_heard(now, 0.0)
-                return
-        position, still = -1, 0
-        while wait.heard_at is None and self._outcome == "waiting" and not self._line.closed:
-            await asyncio.sleep(LOOK_S)
-            with self._line.lock:
-                now = self._line.sync()
-                here = self._line.mixer.position
-                position, still = here, still + 1 if here == position else 0
-                if still >= STUCK_LOOKS and wait.heard_at is None:
-                    self._state.notes.append("fillers did not yield: the output stands still")
-                    self.reply_heard(now, 0.0)
-
-    def _passes_by(self, available_at: float) -> bool:
-        """Note a reply that does not come through here; return whether it is the first news of it."""
-        if self._state.status == "ended":
-            self._state.notes.append("reply_started after the turn's end: ignored")
-        if not self._state.reply_available(available_at):
-            return False
-        self._reply.pass_by()
-        return True
-
     def _refuses(self, what: str) -> bool:
         """Return whether the turn is over for good, and note that *what* came afterwards."""
         if self._outcome not in ("cancelled", "retracted") and self._line.newest is self and not self._line.closed:
             return False
-        self._state.notes.append(f"{what} after the turn was over: refused")
+        self._state.note(f"{what} after the turn was over: refused")
         self._engine.count("reply_refused")
         return True
 
@@ -227,7 +195,7 @@ class Turn(LineTurn):
         with self._line.lock:
             now = self._line.sync()
             if self._state.status == "ended":
-                self._state.notes.append("a second finish: ignored")
+                self._state.note("a second finish: ignored")
                 return
             if self._state.status == "replying":
                 self._reply.end()
@@ -256,13 +224,28 @@ class Turn(LineTurn):
             self._line.sync()
             return self._record()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        if self.pending:
+            self.finish() if exc is None else self.cancel(reason_of(exc))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, exc, tb)
+
     def _stop(self, outcome: Outcome, reason: str | None) -> None:
         with self._line.lock:
             now = self._line.sync()
             if self._state.status == "ended":
                 if self._line.newest is self and self._outcome == "replied":
                     self._line.flush()
-                    self._state.notes.append(f"{outcome} after finish: the rest of the reply was dropped")
+                    self._state.note(f"{outcome} after finish: the rest of the reply was dropped")
                     if outcome == "retracted":
                         self._outcome, self._lessons = outcome, []
                     self._line.sync()

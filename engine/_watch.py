@@ -3,9 +3,20 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+
+from ..fillers import UsageError
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,51 +31,71 @@ class Watched(Protocol):
 
     async def write_async(self, audio: Any, rate: int | None = None) -> int: ...
 
+    @property
+    def pending(self) -> bool: ...
+
     def finish(self) -> None: ...
 
     def cancel(self, reason: str = "cancelled") -> str: ...
 
 
 def write_all(turn: Watched, audio: Iterable[Any], rate: int | None) -> None:
-    """Write every chunk of *audio*, and finish; cancel the turn where the stream raises."""
+    """Write every chunk of *audio*, and finish; cancel the turn where the stream raises, stop where it is over."""
+    stream = iter(audio)
     try:
-        for chunk in audio:
+        for chunk in stream:
             turn.write(chunk, rate)
+            if not turn.pending:
+                return
     except BaseException as exc:
-        turn.cancel(_reason(exc))
+        turn.cancel(reason_of(exc))
         raise
+    finally:
+        if isinstance(stream, Generator):
+            stream.close()
     turn.finish()
 
 
 async def write_all_async(turn: Watched, audio: AsyncIterable[Any], rate: int | None) -> None:
-    """Write every chunk of *audio*, and finish; cancel the turn where the stream raises or the task is cancelled."""
+    """Write every chunk of *audio*, and finish; cancel the turn where the stream raises or the task is cancelled.
+
+    Stop, and close the stream, where the turn is over: nobody hears the rest.
+    """
+    stream = aiter(audio)
     try:
-        async for chunk in audio:
+        async for chunk in stream:
             await turn.write_async(chunk, rate)
+            if not turn.pending:
+                return
     except BaseException as exc:
-        turn.cancel(_reason(exc))
+        turn.cancel(reason_of(exc))
         raise
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
     turn.finish()
 
 
-def tokens(turn: Watched, stream: Iterable[T]) -> Iterator[T]:
-    """Yield what *stream* does; its first item is the first token."""
-    turn.milestone("llm_started")
-    for place, token in enumerate(stream):
-        if place == 0:
-            turn.milestone("first_token")
-        yield token
-
-
-async def tokens_async(turn: Watched, stream: AsyncIterable[T]) -> AsyncIterator[T]:
-    """Yield what *stream* does; its first item is the first token."""
-    turn.milestone("llm_started")
+def tokens(turn: Watched, stream: Iterable[T], text: Callable[[T], object]) -> Iterator[T]:
+    """Yield what *stream* does; the first item that has *text* is the first token."""
     first = True
-    async for token in stream:
-        if first:
+    for item in stream:
+        if first and text(item):
             turn.milestone("first_token")
             first = False
-        yield token
+        yield item
+
+
+async def tokens_async(
+    turn: Watched, stream: AsyncIterable[T] | Awaitable[AsyncIterable[T]], text: Callable[[T], object]
+) -> AsyncIterator[T]:
+    """Yield what *stream* does, once it is there; the first item that has *text* is the first token."""
+    first = True
+    async for item in stream if isinstance(stream, AsyncIterable) else await stream:
+        if first and text(item):
+            turn.milestone("first_token")
+            first = False
+        yield item
 
 
 class ToolRun:
@@ -73,9 +104,16 @@ class ToolRun:
     Args:
         name: The tool's; None: the decorated function's.
         turn: Returns whose tool it is, when the block is entered; None: nobody's, nothing is told.
+
+    Raises:
+        UsageError: if *name* is no text.
     """
 
     def __init__(self, name: str | None, turn: Callable[[], Watched | None]) -> None:
+        if callable(name):
+            raise UsageError("tool was given a function; decorate with parentheses: @session.tool()")
+        if not isinstance(name, str | None):
+            raise UsageError(f"tool {name!r} is no name; give a text")
         self._name = name
         self._turn = turn
         self._entered: list[Watched | None] = []
@@ -123,6 +161,7 @@ class ToolRun:
         return watched  # type: ignore[return-value]
 
 
-def _reason(exc: BaseException) -> str:
+def reason_of(exc: BaseException) -> str:
+    """Return why a reply that ended with *exc* was cancelled."""
     stopped = isinstance(exc, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt)
     return "the reply was stopped" if stopped else f"the reply failed: {type(exc).__name__}"

@@ -36,12 +36,12 @@ async def voice(text: str) -> AsyncIterator[np.ndarray[tuple[int], np.dtype[np.f
 
 async def answer(session: stopgap.Session, question: str, slow_tool: bool) -> stopgap.Turn:
     """Answer one question. The lines with `turn` are all that stopgap needs."""
-    turn = session.begin(agent="fake-model")  # the user has just stopped speaking
-    if slow_tool:
-        with turn.tool("lookup"):
-            await asyncio.sleep(2.8)
-    text = " ".join([token async for token in turn.watch_llm(model(question))])
-    await turn.watch(voice(text), RATE)
+    with session.begin(agent="fake-model") as turn:  # the user has just stopped speaking; a failure ends the turn
+        if slow_tool:
+            with turn.tool("lookup"):
+                await asyncio.sleep(2.8)
+        text = " ".join([token async for token in turn.watch_llm(model(question))])
+        await turn.watch(voice(text), RATE)
     return turn
 
 

@@ -37,10 +37,10 @@ async def weather(town: str) -> str:
 async def think(client: AsyncOpenAI, turn: stopgap.Turn, messages: list[Any]) -> str:
     """Return the answer to *messages*, with whatever tools the model asks for."""
     while True:
-        stream = await client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS, stream=True)
+        stream = client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS, stream=True)
         text = ""
         calls: dict[int, dict[str, str]] = {}
-        async for chunk in turn.watch_llm(stream):  # tells stopgap of the first token
+        async for chunk in turn.watch_llm(stream, lambda chunk: chunk.choices[0].delta.content):
             delta = chunk.choices[0].delta
             text += delta.content or ""
             for part in delta.tool_calls or ():
@@ -67,13 +67,13 @@ async def main() -> None:
     with stopgap.FillerManager.from_config() as manager:  # or "stopgap.toml"
         async with manager.session() as session:
             while question := (await asyncio.to_thread(input, "> ")).strip():
-                turn = session.begin(agent=MODEL)  # Enter stands for the end of speech
                 messages.append({"role": "user", "content": question})
-                text = await think(client, turn, messages)
-                async with client.audio.speech.with_streaming_response.create(
-                    model="gpt-4o-mini-tts", voice="alloy", input=text, response_format="pcm"
-                ) as response:
-                    await turn.watch(response.iter_bytes(4800), TTS_RATE)
+                with session.begin(agent=MODEL) as turn:  # Enter stands for the end of speech; a failure ends the turn
+                    text = await think(client, turn, messages)
+                    async with client.audio.speech.with_streaming_response.create(
+                        model="gpt-4o-mini-tts", voice="alloy", input=text, response_format="pcm"
+                    ) as response:
+                        await turn.watch(response.iter_bytes(), TTS_RATE)
                 messages.append({"role": "assistant", "content": text})
                 print(text)
                 print(f"(fillers: {turn.record.filler_text or 'none'})", file=sys.stderr)

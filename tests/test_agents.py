@@ -239,6 +239,27 @@ def test_hand_over_is_at_once_in_silence_and_gives_up_where_nobody_pulls(bank: C
     assert "fillers did not yield: the output stands still" in record.notes
 
 
+@pytest.mark.parametrize("speaks_at", [0.7, 0.8])
+def test_hand_over_does_not_wait_for_a_user_who_speaks(bank: ClipBank, speaks_at: float) -> None:
+    """Before or during a hand-over: while the user speaks no filler sounds that the reply would wait for."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        with FillerManager(stopgap.load_config(PHRASE_AT_ONCE), clock=LoopClock(loop), bank=bank) as manager:
+            session = manager.session(FrameOutput(RATE))
+            assert isinstance(session.output, FrameOutput)
+            pulling = asyncio.create_task(anext_for_ever(session.output.paced()))
+            turn = session.begin()
+            loop.call_later(speaks_at, session.user_speaking)
+            await asyncio.sleep(0.75)
+            began_at = loop.time()
+            await turn.hand_over()
+            pulling.cancel()
+            return loop.time() - began_at
+
+    assert run(main) == pytest.approx(max(0.0, speaks_at - 0.75), abs=0.03)
+
+
 async def anext_for_ever(frames: AsyncIterator[Any]) -> None:
     async for _ in frames:
         pass
@@ -295,6 +316,114 @@ def test_a_stream_that_fails_cancels_the_turn(manager: FillerManager) -> None:
     with pytest.raises(ConnectionError):
         turn.watch(failing())
     assert turn.record.cancel_reason == "the reply failed: ConnectionError"
+
+
+def test_watch_stops_with_its_turn(bank: ClipBank) -> None:
+    """After a barge-in nothing more is taken from the TTS, which is closed, and the record keeps one note."""
+    taken, closed = [], []
+
+    async def long_tts() -> AsyncIterator[Any]:
+        try:
+            for place in range(500):
+                taken.append(place)
+                yield tone(0.02)
+                await asyncio.sleep(0.01)
+        finally:
+            closed.append(True)
+
+    async def main() -> TurnRecord:
+        loop = asyncio.get_running_loop()
+        with FillerManager(stopgap.load_config(PHRASE_AT_ONCE), clock=LoopClock(loop), bank=bank) as manager:
+            turn = manager.session(MemoryOutput(RATE)).begin()
+            speaking = asyncio.create_task(turn.watch(long_tts()))
+            await asyncio.sleep(0.405)
+            turn.cancel("barge-in")
+            await speaking
+            return turn.record
+
+    record = run(main)
+    assert closed
+    assert len(taken) == 42
+    assert record.notes == ("reply written after the turn was over: refused",)
+
+
+def test_a_turn_is_over_when_its_block_raises(manager: FillerManager, clock: VirtualClock) -> None:
+    """A model that fails leaves no filler behind; a block that ends finishes its turn."""
+    output = MemoryOutput(RATE)
+    session = manager.session(output)
+    with pytest.raises(ConnectionError), session.begin() as turn:
+        raise ConnectionError("the model went away")
+    clock.advance(10.0)
+    session.tick()
+    assert turn.record.cancel_reason == "the reply failed: ConnectionError"
+    assert not output.samples.any()
+    with session.begin() as turn:
+        turn.write(tone())
+    assert turn.record.outcome == "replied"
+
+
+@given(cuts=st.lists(st.integers(0, 2000), max_size=6), rate=st.sampled_from([None, 8_000]))
+def test_bytes_may_be_cut_anywhere(bank: ClipBank, cuts: list[int], rate: int | None) -> None:
+    """Chunks of HTTP do not end at samples: however a stream of PCM is cut, the same is heard."""
+    pcm = (tone(1000 / RATE) * 32767).astype("<i2").tobytes()
+    heard = []
+    for places in ([], sorted(cuts)):
+        clock = VirtualClock()
+        with FillerManager(stopgap.load_config(PHRASE_AT_ONCE), clock=clock, bank=bank) as manager:
+            output = MemoryOutput(RATE)
+            turn = manager.session(output).begin()
+            turn.watch([pcm[a:b] for a, b in zip([0, *places], [*places, len(pcm)], strict=True)], rate)
+            clock.advance(1.0)
+            assert turn.record.outcome == "replied"
+            heard.append(output.samples)
+    whole, cut = heard
+    assert np.abs(whole).max() > 0.1
+    assert np.allclose(cut, whole, atol=1e-4)  # a resampler is free to round otherwise
+
+
+def test_a_reply_may_change_its_rate(manager: FillerManager, clock: VirtualClock) -> None:
+    """Nothing of what came before is lost or heard later, whichever rate comes next."""
+    output = MemoryOutput(RATE)
+    turn = manager.session(output).begin()
+    for rate, level in ((8_000, 0.1), (16_000, 0.2), (None, 0.3), (8_000, 0.4)):
+        turn.write(np.full(rate or RATE, level, np.float32), rate)
+    turn.finish()
+    clock.advance(6.0)
+    _ = turn.record
+    assert np.count_nonzero(output.samples > 0.05) == pytest.approx(4 * RATE, abs=8)
+    middles = [float(output.samples[round((s + 0.5) * RATE)]) for s in range(4)]
+    assert middles == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.01)
+
+
+@pytest.mark.parametrize("audio", [None, 5, b"\x00\x00", "text", np.zeros(10, np.float32)])
+def test_watch_refuses_what_is_no_stream(manager: FillerManager, audio: Any) -> None:
+    """A wrong argument is named before anything happens to the turn."""
+    turn = manager.session(SilentOutput(RATE)).begin()
+    with pytest.raises(UsageError, match="stream of chunks"):
+        turn.watch(audio)
+    assert turn.pending
+
+
+def test_tools_have_names(manager: FillerManager) -> None:
+    """A decorator without its parentheses, and a name that is none, are refused at once."""
+    session = manager.session(SilentOutput(RATE))
+    turn = session.begin()
+    with pytest.raises(UsageError, match=r"@session\.tool\(\)"):
+
+        @session.tool  # type: ignore[arg-type]
+        def weather() -> None: ...
+
+    with pytest.raises(UsageError, match="is no name"):
+        turn.tool(["x"])  # type: ignore[arg-type]
+
+
+def test_times_of_another_clock_are_refused(manager: FillerManager) -> None:
+    """Seconds since the turn began would teach nonsense."""
+    turn = manager.session(SilentOutput(RATE)).begin()
+    for tell in (turn.reply_started, lambda at: turn.milestone("llm_started", at=at)):
+        with pytest.raises(UsageError, match="manager's clock"):
+            tell(3.0)
+    assert turn.record.waits[0].available_s is None
 
 
 def test_a_task_that_is_cancelled_cancels_the_turn(bank: ClipBank) -> None:
@@ -354,6 +483,33 @@ def test_watch_llm_takes_async_streams(bank: ClipBank) -> None:
     heard, record = run(main)
     assert heard == ["I", "see"]
     assert [m.at_s for m in record.milestones if m.name == "first_token"] == pytest.approx([0.75])
+
+
+def test_the_first_token_is_the_first_text(bank: ClipBank) -> None:
+    """The request itself may be awaited; items without text (roles, tool calls) are no first token."""
+
+    async def create() -> AsyncIterator[str]:
+        await asyncio.sleep(0.5)
+
+        async def items() -> AsyncIterator[str]:
+            yield ""
+            await asyncio.sleep(0.25)
+            yield "I"
+            yield "see"
+
+        return items()
+
+    async def main() -> tuple[list[str], dict[str, float]]:
+        clock = LoopClock(asyncio.get_running_loop())
+        with FillerManager(stopgap.load_config(PHRASE_AT_ONCE), clock=clock, bank=bank) as manager:
+            turn = manager.session(SilentOutput(RATE)).begin()
+            heard = [token async for token in turn.watch_llm(create(), lambda token: token)]
+            return heard, {m.name: m.at_s for m in turn.record.milestones}
+
+    heard, news = run(main)
+    assert heard == ["", "I", "see"]
+    assert news["llm_started"] == pytest.approx(0.0)
+    assert news["first_token"] == pytest.approx(0.75)
 
 
 def test_tools_are_watched_however_they_end(manager: FillerManager) -> None:
@@ -446,6 +602,9 @@ def test_listeners_hear_of_turns_that_never_get_a_reply(manager: FillerManager, 
     session.tick()
     assert [(r.id, r.outcome) for r in ear.turns] == [("t1", "retracted" if end == "retract" else "cancelled")]
     assert all(sound.end_s is not None for sound in ear.turns[0].sounds)
+    began, ended = ({s.start_frame for _, s in ear.fillers if (s.end_s is None) is open} for open in (True, False))
+    assert began == ended
+    assert bool(began) is (end != "retract")  # nothing is said before a turn is certain
 
 
 def test_a_listener_that_raises_is_logged(

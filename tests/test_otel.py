@@ -93,6 +93,45 @@ def test_dead_air_is_what_no_sound_covers(rig: Rig) -> None:
     assert longest.sum == pytest.approx(max(0.5, 1.5 - sound.end_s))
 
 
+def test_a_preamble_is_no_answer(rig: Rig) -> None:
+    """ "Let me look." closes no turn on a dashboard: the answer is what no further wait followed."""
+    session = rig.manager.session(SilentOutput(RATE))
+    turn = session.begin(agent="a")
+    rig.clock.advance(0.2)
+    turn.write(np.zeros(RATE // 4, np.float32))
+    turn.wait_again()
+    rig.clock.advance(6.0)
+    turn.write(np.zeros(RATE // 4, np.float32))
+    turn.finish()
+    rig.clock.advance(2.0)
+    session.close()
+    (answer,) = rig.points("stopgap.time_to_answer")
+    assert answer.sum == pytest.approx(turn.record.answer_heard_s)
+    assert answer.sum >= 6.2
+
+
+def test_what_the_user_says_is_no_dead_air(rig: Rig) -> None:
+    """Neither an "ok" that the turn survives, nor what was said before a barge-in was taken for one, is silence."""
+    session = rig.manager.session(SilentOutput(RATE))
+    turn = session.begin(agent="ok")
+    rig.clock.advance(0.2)
+    session.user_speaking()
+    rig.clock.advance(2.0)
+    session.resume()
+    rig.clock.advance(0.1)
+    turn.write(np.zeros(100, np.float32))
+    turn.finish()
+    rig.clock.advance(1.0)
+    turn = session.begin(agent="barge-in")
+    rig.clock.advance(0.2)
+    session.user_speaking()
+    rig.clock.advance(5.0)
+    turn.cancel("barge-in")
+    session.close()
+    dead = {p.attributes["agent"]: p.sum for p in rig.points("stopgap.dead_air")}
+    assert dead == {"ok": pytest.approx(0.3, abs=1e-6), "barge-in": pytest.approx(0.2, abs=1e-6)}
+
+
 def test_what_is_counted(rig: Rig) -> None:
     """Turns by outcome, fillers by kind and cut, predictions by quantile; a turn without a reply has no answer time."""
     turn_of(rig, 0.2)

@@ -254,7 +254,6 @@ def test_a_newer_turn_supersedes(session: Session, clock: VirtualClock) -> None:
         (np.zeros(10, np.float64), "float64"),
         (np.zeros((10, 2), np.float32), "mono"),
         (np.array([np.nan], np.float32), "NaN"),
-        (b"abc", "3 bytes"),
         ([0.0, 0.1], "list"),
     ],
 )

@@ -7,6 +7,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import SpanKind, TracerProvider
 
+from ...fillers import Kind
 from .._manager import FillerManager
 from ..planning import Sound, silent_gaps
 from ..turns import SoundRecord, TurnRecord
@@ -20,9 +21,10 @@ class Telemetry:
     """A listener that measures every turn: ``Telemetry(manager)`` is all there is to do.
 
     - Histograms in s: ``stopgap.time_to_first_sound`` (filler or answer, whichever comes first) and
-      ``stopgap.time_to_answer``, which are two figures, always; ``stopgap.dead_air`` (all silence of a turn, beds
-      counted as sound), ``stopgap.longest_silence``, ``stopgap.reply_delay``, ``stopgap.prediction_error`` (by how much
-      the predicted median missed the answer's availability).
+      ``stopgap.time_to_answer`` (a spoken preamble is none), which are two figures, always; ``stopgap.dead_air`` (all
+      silence of a turn until its answer, or until the user cut it off; beds and what the user says are sound),
+      ``stopgap.longest_silence``, ``stopgap.reply_delay``, ``stopgap.prediction_error`` (by how much the predicted
+      median missed the answer's availability).
     - Counters: ``stopgap.turns`` by outcome, ``stopgap.fillers`` by kind and whether they were cut,
       ``stopgap.predictions`` by the smallest predicted quantile that the wait stayed within, ``stopgap.xruns``.
     - A span ``stopgap.turn`` from the end of the user's speech to the last start or end of a sound, with the turn's
@@ -81,7 +83,7 @@ class Telemetry:
         self._longest.record(max(gaps, default=0.0), agent)
         for histogram, seconds in (
             (self._first_sound, record.first_sound_s),
-            (self._answer, record.reply_heard_s),
+            (self._answer, record.answer_heard_s),
             (self._delay, record.reply_delay_s),
         ):
             if seconds is not None:
@@ -120,11 +122,13 @@ class Telemetry:
 
 
 def _silences(record: TurnRecord) -> list[float]:
-    """Return the silences in s, beds counted as sound, of all waits of a turn."""
+    """Return the silences in s of all waits of a turn; beds, and what the user says, are sound."""
     sounds = [Sound(s.kind, s.start_s, s.end_s if s.end_s is not None else s.start_s, s.cut) for s in record.sounds]
+    sounds += [Sound(Kind.BACKCHANNEL, start, end) for start, end in record.user_spoke]
     gaps: list[float] = []
     for wait in record.waits:
-        end_s = wait.heard_s if wait.heard_s is not None else record.ended_s
+        ends = (wait.heard_s, record.cut_off_s, record.ended_s)
+        end_s = next((end for end in ends if end is not None), None)
         if end_s is not None and end_s > wait.began_s:
             within = [
                 Sound(s.kind, s.start_s - wait.began_s, s.end_s - wait.began_s, s.cut)
@@ -153,7 +157,7 @@ def _attributes(record: TurnRecord) -> dict[str, str | float | int]:
         "stopgap.cancel_reason": record.cancel_reason,
         "stopgap.policy": record.policy,
         "stopgap.time_to_first_sound": record.first_sound_s,
-        "stopgap.time_to_answer": record.reply_heard_s,
+        "stopgap.time_to_answer": record.answer_heard_s,
         "stopgap.reply_delay": record.reply_delay_s,
         "stopgap.fillers": len(record.sounds),
         "stopgap.predicted_q50": record.prediction.q50_s,

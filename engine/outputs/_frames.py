@@ -1,6 +1,7 @@
 """Frames that a transport pulls."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -19,11 +20,14 @@ class FrameOutput:
     can take them back.
 
     Args:
-        rate: Hz.
+        rate: Hz, whole, > 0.
         frame_ms: ms. Length of a frame, > 0; ``rate * frame_ms`` gives whole frames of samples.
         latency_s: s from the pull to the ear.
         owns_reply: Whether the reply is written to the session. False: the transport plays it beside the frames.
         stall_s: s without a pull after which the line counts as having been silent: what is pulled next is heard then.
+
+    Raises:
+        UsageError: for a rate, length or latency that cannot be.
     """
 
     def __init__(
@@ -35,6 +39,10 @@ class FrameOutput:
         owns_reply: bool = True,
         stall_s: float = FrameClock.STALL_S,
     ) -> None:
+        if not isinstance(rate, int) or rate <= 0:
+            raise UsageError(f"rate={rate!r} is not possible; give whole Hz, such as 24000")
+        if not (math.isfinite(latency_s) and latency_s >= 0.0):
+            raise UsageError(f"latency_s={latency_s!r} is no time; give s from the pull to the ear, 0 or more")
         if not frame_ms > 0 or (rate * frame_ms) % 1000:
             raise UsageError(f"frame_ms={frame_ms!r} gives no whole number of samples at {rate} Hz; use 10, 20 or 40")
         self.rate = rate

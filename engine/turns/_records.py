@@ -94,6 +94,8 @@ class TurnRecord:
     """When the turn was cancelled: the barge-in, if `cancel` followed one."""
     owns_reply: bool = True
     """Whether the reply could be held until fillers had yielded (see `Output`)."""
+    user_spoke: tuple[tuple[float, float], ...] = ()
+    """From when to when the user spoke while waiting, and the turn went on (`Session.resume`)."""
 
     @property
     def filler_text(self) -> str:
@@ -108,8 +110,13 @@ class TurnRecord:
 
     @property
     def reply_heard_s(self) -> float | None:
-        """s to the answer's first sound."""
+        """s to the reply's first sound; a spoken preamble is part of the reply."""
         return next((wait.heard_s for wait in self.waits if wait.heard_s is not None), None)
+
+    @property
+    def answer_heard_s(self) -> float | None:
+        """s to the first sound of what no further wait followed: a preamble ("Let me look.") is no answer."""
+        return self.waits[-1].heard_s if self.waits else None
 
     @property
     def reply_delay_s(self) -> float | None:

@@ -64,9 +64,18 @@ class TurnState:
         self._prompt = None if prompt_tokens is None else octave(prompt_tokens)
         self.status: Status = "tentative" if tentative else "waiting"
         self.waits = [Wait(speech_ended_at)]
-        self.notes: list[str] = []
+        self._notes: dict[str, int] = {}
         self._tools: list[tuple[str | None, float]] = []
         self._add("speech_ended", speech_ended_at, None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Calls that came out of order, each with how often."""
+        return tuple(text if count == 1 else f"{text} ({count} times)" for text, count in self._notes.items())
+
+    def note(self, text: str) -> None:
+        """Remember a call that came out of order."""
+        self._notes[text] = self._notes.get(text, 0) + 1
 
     @property
     def wait(self) -> Wait:
@@ -113,11 +122,11 @@ class TurnState:
         elif name == "tool_ended":
             self._tool_ended(tool)
         if self.status == "ended":
-            self.notes.append(f"milestone {name} after the turn's end: ignored")
+            self.note(f"milestone {name} after the turn's end: ignored")
             return False
         if not self.open:
             if name not in ("tool_started", "tool_ended"):
-                self.notes.append(f"milestone {name} after the reply: ignored")
+                self.note(f"milestone {name} after the reply: ignored")
             return False
         self._add(name, at, tool)
         return True
@@ -177,4 +186,4 @@ class TurnState:
             if tool is None or self._tools[place][0] == tool:
                 del self._tools[place]
                 return
-        self.notes.append(f"tool_ended for {tool or 'a tool'}, which was not running")
+        self.note(f"tool_ended for {tool or 'a tool'}, which was not running")
