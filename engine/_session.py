@@ -75,6 +75,11 @@ class Session:
         return self._turn is not None and self._turn.waiting
 
     @property
+    def fillers_started(self) -> int:
+        """Fillers that have started in this conversation, as of the last look (`tick`)."""
+        return self._line.starts
+
+    @property
     def filler_sounding(self) -> bool:
         """Whether a filler sounded at the last look (`tick`): raise a voice activity detector's threshold meanwhile."""
         return self._line.filler_sounding

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from ...fillers import ConfigError
-from ._actions import Action
+from ._actions import AnyAction
 from ._settings import ServiceSettings
 
 MessageType = Literal["user-message", "external-event", "skip"]
@@ -86,9 +86,9 @@ class EndConversation:
     """The agent regards the conversation as over, once this answer is complete."""
 
 
-Answer = str | Speech | Action | Milestone | UserSaid | EndConversation
+Answer = str | Speech | AnyAction | Milestone | UserSaid | EndConversation
 """What an agent yields: text (the answer, or beside speech its transcript), speech, and what it is doing."""
-Agent = Callable[[AgentRequest], AsyncIterator[Answer]]
+Agent = Callable[[AgentRequest], AsyncGenerator[Answer, None]]
 
 
 def load_agent(settings: ServiceSettings) -> Agent:
@@ -111,10 +111,10 @@ def load_agent(settings: ServiceSettings) -> Agent:
         raise ConfigError(f"agent {settings.agent!r}: {exc}; give module:function, run where the module is") from exc
     finally:
         sys.path.remove(os.getcwd())
-    agent = getattr(module, name, None)
+    agent: Any = getattr(module, name, None)
     if not inspect.isasyncgenfunction(agent):
         raise ConfigError(
             f"agent {settings.agent!r} is no async generator function; write `async def {name}(request): yield ...`"
         )
-    return agent
-
+    found: Agent = agent
+    return found

@@ -1,6 +1,6 @@
 """An agent behind an OpenAI-compatible chat endpoint."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
@@ -25,7 +25,7 @@ class ChatAgent:
         self._model = model
         self._instructions = instructions
 
-    async def __call__(self, request: AgentRequest) -> AsyncIterator[Answer]:
+    async def __call__(self, request: AgentRequest) -> AsyncGenerator[Answer, None]:
         """Yield the answer's text as it comes."""
         if request.audio is not None:
             raise ValueError("an agent behind a chat endpoint does not hear: send text")
@@ -45,4 +45,4 @@ class ChatAgent:
         said += [("system", f"{event.at.isoformat()}: {event.content}") for event in request.external_events]
         if request.text:
             said.append(("system" if request.message_type == "external-event" else "user", request.text))
-        return [{"role": role, "content": text} for role, text in said]  # type: ignore[misc, list-item]
+        return [{"role": role, "content": text} for role, text in said]  # type: ignore[misc]

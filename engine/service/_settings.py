@@ -114,7 +114,7 @@ def load_service_config(path: Path | None, **changes: Any) -> ServiceConfig:
         config = config.model_copy(update={"fillers": str(path.parent / config.fillers)})
     if not config.services:
         raise ConfigError(
-            f"{path or 'the service'} names no agent; write [services.NAME] with agent = \"module:function\", "
+            f'{path or "the service"} names no agent; write [services.NAME] with agent = "module:function", '
             "or start it with --agent or --agent-url"
         )
     return config

@@ -1,8 +1,8 @@
-"""Fillers by site: what may be said while a tool runs, a decision is made, a reflection or a tool's input is written."""
+"""Fillers by site: what may be said while a tool runs, a decision is made, a reflection or input for a tool written."""
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import soundfile
@@ -30,19 +30,22 @@ def site_name(service: str, settings: ServiceSettings, site: str) -> str:
     return f"{service}/{site}" if site in _sites(settings) else site
 
 
-def filler_config(base: Config, services: Mapping[str, ServiceSettings]) -> Config:
+def filler_config(base: Config, services: Mapping[str, ServiceSettings], recorded: Iterable[Clip]) -> Config:
     """Return *base* with a table for every service and for each of its sites.
 
     Args:
         base: Of the application: costs, limits, tables of agents (by service) and tools.
         services: By name.
+        recorded: The packs' clips.
     """
     agents, tools = dict(base.agents), dict(base.tools)
+    general = tuple(clip.id for clip in recorded if clip.kind in TEXT_KINDS)  # lines of one site are not for others
     for name, settings in services.items():
         override = base.agents.get(name, Override())
         for response_format, kinds in (("text", TEXT_KINDS), ("voice", VOICE_KINDS)):
             allowed = tuple(kind for kind in kinds if override.kinds is None or kind in override.kinds)
-            agents[agent_name(name, response_format)] = _with(override, kinds=allowed)
+            phrases = override.phrases if override.phrases is not None else general
+            agents[agent_name(name, response_format)] = _with(override, kinds=allowed, phrases=phrases)
         for site, fillers in _sites(settings).items():
             said = {"phrases": fillers.fillers} if fillers.fillers else {"silent": True}
             after = {} if fillers.after_s is None else {"after_s": fillers.after_s}
@@ -84,6 +87,25 @@ def filler_content(clip: Clip, response_format: str) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+class FillerContents:
+    """What clips are as events carry them, each worked out once.
+
+    Args:
+        bank: The clips.
+    """
+
+    def __init__(self, bank: ClipBank) -> None:
+        self._clips = {clip.id: clip for clip in bank.clips(RATE)}
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, clip_id: str, response_format: str) -> str:
+        """Return the clip with that id for text or voice responses."""
+        key = (clip_id, response_format)
+        if key not in self._known:
+            self._known[key] = filler_content(self._clips[clip_id], response_format)
+        return self._known[key]
+
+
 def _sites(settings: ServiceSettings) -> dict[str, SiteFillers]:
     spans = {"decision": settings.decisions, "reflection": settings.reflections, "params": settings.params}
     named = {f"{span}:{name}": fillers for span, table in spans.items() for name, fillers in table.items()}
@@ -91,4 +113,4 @@ def _sites(settings: ServiceSettings) -> dict[str, SiteFillers]:
 
 
 def _with(override: Override, **changes: object) -> Override:
-    return Override(**{**override.model_dump(exclude_unset=True), **changes})
+    return override.model_copy(update=changes)  # all was validated: a pack may have more phrases than one may write

@@ -1,0 +1,1 @@
+"""The conversation service: an agent behind an HTTP API whose event stream carries fillers."""
