@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...fillers import UsageError
-from .. import Session
+from .. import Clock, Session
 from ._actions import Action, ActionTooLong, AnyAction, Sites
 from ._agents import Agent, AgentRequest, Answer, EndConversation, Milestone, Speech, UserSaid
 from ._events import (
@@ -71,6 +71,7 @@ class Service:
     agent: Agent
     contents: FillerContents
     pump: Pump
+    clock: Clock
     answer_s: float
 
 
@@ -108,7 +109,7 @@ class Interaction:
         self._wanted, self._creates = wanted, creates
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(EVENTS_WAITING)
         self._turn = session.begin(agent=agent_name(service.name, request.response_format))
-        self._reply = Reply(self._turn, voice=request.response_format == "voice")
+        self._reply = Reply(self._turn, service.clock, voice=request.response_format == "voice")
         self._sites = Sites()
         self._actions: list[dict[str, Any]] = []
         self._heard = 0

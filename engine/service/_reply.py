@@ -1,12 +1,11 @@
 """An answer on its way out: text and speech, and how the turn is told of them."""
 
 import base64
-import time
 from collections.abc import Iterator
 
 import numpy as np
 
-from .. import Turn
+from .. import Clock, Turn
 from .._reply import ReplyInput
 from ..outputs import as_pcm16
 from ._agents import Speech
@@ -18,15 +17,17 @@ class Reply:
 
     Args:
         turn: The turn. Its output does not own the reply: the client plays it.
+        clock: The manager's.
         voice: Whether speech is the answer; else text is, and is read at once.
     """
 
-    def __init__(self, turn: Turn, *, voice: bool) -> None:
+    def __init__(self, turn: Turn, clock: Clock, *, voice: bool) -> None:
         self._turn = turn
+        self._clock = clock
         self._voice = voice
         self._input = ReplyInput(RATE)
         self._heard_until = 0.0
-        """s on the monotonic clock until which the client plays what it was sent."""
+        """s on the clock until which the client plays what it was sent."""
         self._texts: list[str] = []
 
     @property
@@ -61,13 +62,13 @@ class Reply:
         """Return in how many s a further wait begins, if the agent works on; None: the answer has not begun."""
         if self._turn.waiting:
             return None
-        return max(0.0, self._heard_until - time.monotonic())
+        return max(0.0, self._heard_until - self._clock.now())
 
     def _sent(self, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> str | None:
         if not len(samples):
             return None
         self._begins()
-        self._heard_until = max(self._heard_until, time.monotonic()) + len(samples) / RATE
+        self._heard_until = max(self._heard_until, self._clock.now()) + len(samples) / RATE
         return base64.b64encode(as_pcm16(samples).astype("<i2", copy=False).tobytes()).decode("ascii")
 
     def _begins(self) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import soundfile
 
-from ...fillers import Clip, ClipBank, Config, CutMark, Kind, Override, matching_phrases
+from ...fillers import Clip, ClipBank, Config, CutMark, Kind, Override
 from ._settings import ServiceSettings, SiteFillers
 
 RATE = 16_000
 """Hz of all speech that the service sends."""
 WORDS_PER_S = 2.5
 """How fast a line without a recording is taken to be read: 150 words a minute, an ordinary pace of speech."""
+_TEXT = "text:"
 TEXT_KINDS = (Kind.PHRASE, Kind.PROGRESS)
 """What may be written: nobody wants to read "um"."""
 VOICE_KINDS = (Kind.BACKCHANNEL, Kind.HESITATION, *TEXT_KINDS)
@@ -38,6 +39,7 @@ def filler_config(base: Config, services: Mapping[str, ServiceSettings], recorde
         services: By name.
         recorded: The packs' clips.
     """
+    recorded = tuple(recorded)
     agents, tools = dict(base.agents), dict(base.tools)
     general = tuple(clip.id for clip in recorded if clip.kind in TEXT_KINDS)  # lines of one site are not for others
     for name, settings in services.items():
@@ -47,7 +49,8 @@ def filler_config(base: Config, services: Mapping[str, ServiceSettings], recorde
             phrases = override.phrases if override.phrases is not None else general
             agents[agent_name(name, response_format)] = _with(override, kinds=allowed, phrases=phrases)
         for site, fillers in _sites(settings).items():
-            said = {"phrases": fillers.fillers} if fillers.fillers else {"silent": True}
+            lines = tuple(_clip_id(line, recorded) for line in fillers.fillers)
+            said = {"phrases": lines} if lines else {"silent": True}
             after = {} if fillers.after_s is None else {"after_s": fillers.after_s}
             tools[f"{name}/{site}"] = _with(base.tools.get(site, Override()), **said, **after)
     return base.model_copy(update={"agents": agents, "tools": tools})
@@ -63,7 +66,8 @@ def filler_bank(config: Config, services: Mapping[str, ServiceSettings]) -> Clip
     lines = [
         line for settings in services.values() for fillers in _sites(settings).values() for line in fillers.fillers
     ]
-    unspoken = [line for line in dict.fromkeys(lines) if not matching_phrases(recorded, (line,))]
+    known = {clip.id for clip in recorded}
+    unspoken = [line for line in dict.fromkeys(lines) if _clip_id(line, recorded) not in known]
     return ClipBank(config.packs, clips=[text_clip(line) for line in unspoken])
 
 
@@ -74,7 +78,7 @@ def text_clip(text: str) -> Clip:
     samples = np.zeros(marks[-1].frame, np.float32)
     samples.setflags(write=False)
     # "zxx" fits every language: whoever wrote the line knows the agent's
-    return Clip(f"text:{text}", Kind.PHRASE, samples, RATE, text, "zxx", cut_marks=marks, licence="the configuration's")
+    return Clip(_TEXT + text, Kind.PHRASE, samples, RATE, text, "zxx", cut_marks=marks, licence="the configuration's")
 
 
 def filler_content(clip: Clip, response_format: str) -> str:
@@ -104,6 +108,17 @@ class FillerContents:
         if key not in self._known:
             self._known[key] = filler_content(self._clips[clip_id], response_format)
         return self._known[key]
+
+
+def _clip_id(line: str, recorded: Iterable[Clip]) -> str:
+    """Return the id of the clip that says just *line*."""
+    return next(
+        (clip.id for clip in recorded if clip.kind is Kind.PHRASE and _plain(clip.text) == _plain(line)), _TEXT + line
+    )
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").lower().rstrip(".!… ").split())
 
 
 def _sites(settings: ServiceSettings) -> dict[str, SiteFillers]:
