@@ -1,0 +1,1 @@
+"""Conversations over HTTP: storage, identity, rate limits, and what answers the requests."""
