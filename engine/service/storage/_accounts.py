@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from ._database import Database
-from ._errors import NotFound, Taken
+from ._errors import NotFoundError, TakenError
 from ._ids import checked_id, checked_organization, new_id
 from ._leases import changed
 from ._records import StoredKey, User
@@ -39,7 +39,7 @@ class Accounts:
 
         Raises:
             UsageError: if this can be no organization's id.
-            Taken: if it exists already.
+            TakenError: if it exists already.
             DatabaseError: if the database does not answer.
         """
         checked_organization(organization)
@@ -47,13 +47,13 @@ class Accounts:
             with self._database.writing() as session:
                 session.add(OrganizationRow(id=organization, created_at=self._database.now(session)))
         except IntegrityError as exc:
-            raise Taken(f"organization {organization} exists already") from exc
+            raise TakenError(f"organization {organization} exists already") from exc
 
     def add_user(self, organization: str, permissions: Iterable[str]) -> User:
         """Add a user, with an id that is made up.
 
         Raises:
-            NotFound: if there is no such organization.
+            NotFoundError: if there is no such organization.
             DatabaseError: if the database does not answer.
         """
         try:
@@ -68,7 +68,7 @@ class Accounts:
                 session.flush()
                 return _as_user(row)
         except IntegrityError as exc:
-            raise NotFound(f"there is no organization {organization}") from exc
+            raise NotFoundError(f"there is no organization {organization}") from exc
 
     def user(self, organization: str, user: str) -> User | None:
         """Return a user of *organization*, disabled or not; None: there is no such user.
@@ -95,13 +95,13 @@ class Accounts:
         """Let a user in no more, by key or by a token that is still valid.
 
         Raises:
-            NotFound: if there is no such user.
+            NotFoundError: if there is no such user.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
             wanted = update(UserRow).where(UserRow.id == user, UserRow.organization_id == organization)
             if not changed(session, wanted.values(disabled_at=self._database.now(session))):
-                raise NotFound(f"there is no user {user} in {organization}")
+                raise NotFoundError(f"there is no user {user} in {organization}")
 
     def add_key(self, organization: str, user: str, hash: str, *, id: str | None = None) -> StoredKey:
         """Add a user's API key.
@@ -113,13 +113,13 @@ class Accounts:
             id: Of the key; None: one is made up.
 
         Raises:
-            NotFound: if there is no such user.
+            NotFoundError: if there is no such user.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
             wanted = select(UserRow.id).where(UserRow.id == user, UserRow.organization_id == organization)
             if session.scalar(wanted) is None:
-                raise NotFound(f"there is no user {user} in {organization}")
+                raise NotFoundError(f"there is no user {user} in {organization}")
             key = checked_id(id or new_id(), "key")
             row = ApiKeyRow(id=key, user_id=user, hash=hash, created_at=self._database.now(session))
             session.add(row)
@@ -155,7 +155,7 @@ class Accounts:
         """Let nobody in with this key any more; tokens that it was exchanged for run out by themselves.
 
         Raises:
-            NotFound: if there is no such key, or it has been revoked before.
+            NotFoundError: if there is no such key, or it has been revoked before.
             DatabaseError: if the database does not answer.
         """
         theirs = select(UserRow.id).where(UserRow.organization_id == organization)
@@ -163,7 +163,7 @@ class Accounts:
             wanted = update(ApiKeyRow).where(ApiKeyRow.id == key, ApiKeyRow.user_id.in_(theirs))
             wanted = wanted.where(ApiKeyRow.revoked_at.is_(None))
             if not changed(session, wanted.values(revoked_at=self._database.now(session))):
-                raise NotFound(f"there is no key {key} in {organization} that could be revoked")
+                raise NotFoundError(f"there is no key {key} in {organization} that could be revoked")
 
     def key_was_used(self, key: StoredKey) -> None:
         """Note the time.

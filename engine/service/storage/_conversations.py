@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from ....fillers import UsageError
 from ._database import Database
-from ._errors import Busy, Finished, NoInteractions, NotFound, Taken
+from ._errors import BusyError, FinishedError, NoInteractionsError, NotFoundError, TakenError
 from ._history import as_conversation, as_interaction
 from ._leases import Lease, changed, held, lost, owned, vacant
 from ._records import Conversation, Interaction, NewConversation, NewInteraction
@@ -38,8 +38,8 @@ class Conversations:
             finished: Whether it is its last one, too.
 
         Raises:
-            LeaseLost: if it had run out and somebody else took it; nothing is stored.
-            Taken: if an id of the interaction is in use.
+            LeaseLostError: if it had run out and somebody else took it; nothing is stored.
+            TakenError: if an id of the interaction is in use.
             DatabaseError: if the database does not answer.
             UsageError: if *lease* is not for creating.
         """
@@ -74,8 +74,8 @@ class Conversations:
             finished: Whether the conversation ends with it.
 
         Raises:
-            LeaseLost: if it had run out and somebody else took it; nothing is stored.
-            Taken: if an id of the interaction is in use.
+            LeaseLostError: if it had run out and somebody else took it; nothing is stored.
+            TakenError: if an id of the interaction is in use.
             DatabaseError: if the database does not answer.
             UsageError: if *lease* is for creating.
         """
@@ -108,10 +108,10 @@ class Conversations:
             user: Whose it must be; None: anybody's in the organization.
 
         Raises:
-            NotFound: if there is no such conversation.
-            NoInteractions: if nothing was said in it.
-            Finished: if it is over already.
-            Busy: if an interaction is under way.
+            NotFoundError: if there is no such conversation.
+            NoInteractionsError: if nothing was said in it.
+            FinishedError: if it is over already.
+            BusyError: if an interaction is under way.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
@@ -127,12 +127,12 @@ class Conversations:
                 return
             row = session.query(ConversationRow).where(*wanted).one_or_none()
             if row is None:
-                raise NotFound(f"there is no conversation {conversation} in {organization}")
+                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             if row.finished_at is not None:
-                raise Finished(f"conversation {conversation} is finished already")
+                raise FinishedError(f"conversation {conversation} is finished already")
             if row.interaction_count == 0:
-                raise NoInteractions(f"conversation {conversation} has no interactions")
-            raise Busy(f"conversation {conversation} is busy with another request")
+                raise NoInteractionsError(f"conversation {conversation} has no interactions")
+            raise BusyError(f"conversation {conversation} is busy with another request")
 
 
 def _added(session: Session, conversation: str, number: int, now: float, new: NewInteraction) -> Interaction:
@@ -153,5 +153,5 @@ def _added(session: Session, conversation: str, number: int, now: float, new: Ne
     try:
         session.flush()
     except IntegrityError as exc:
-        raise Taken(f"interaction {new.id} exists already") from exc
+        raise TakenError(f"interaction {new.id} exists already") from exc
     return as_interaction(row)

@@ -1,15 +1,15 @@
 """What storage says no with.
 
 StopgapError
-├── SchemaError          the operator: the database is not of this version's shape
-├── DatabaseError        the outside world: the database does not answer (503); try again later
-└── StorageRefusal       the request cannot be granted as things stand
-    ├── NotFound         no such thing in this organization (404)
-    ├── Busy             somebody else is at it (409); it may work a little later
-    ├── LeaseLost        what was claimed has been claimed by somebody else since: nothing was written (409)
-    ├── Finished         the conversation is over (409)
-    ├── NoInteractions   the conversation has none (400)
-    └── Taken            an id that is in use already (409)
+├── SchemaError              the operator: the database is not of this version's shape
+├── DatabaseError            the outside world: the database does not answer (503); try again later
+└── RefusedError             the request cannot be granted as things stand
+    ├── NotFoundError        no such thing in this organization (404)
+    ├── BusyError            somebody else is at it (409); it may work a little later
+    ├── LeaseLostError       what was claimed has been claimed by somebody else since: nothing was written (409)
+    ├── FinishedError        the conversation is over (409)
+    ├── NoInteractionsError  the conversation has none (400)
+    └── TakenError           an id that is in use already (409)
 """
 
 from ....fillers import StopgapError
@@ -23,29 +23,29 @@ class DatabaseError(StopgapError):
     """A database that does not answer, or not in time."""
 
 
-class StorageRefusal(StopgapError):
+class RefusedError(StopgapError):
     """A request that cannot be granted as things stand."""
 
 
-class NotFound(StorageRefusal):  # noqa: N818 (named as the answer it becomes)
+class NotFoundError(RefusedError):
     """No such thing in this organization."""
 
 
-class Busy(StorageRefusal):  # noqa: N818
+class BusyError(RefusedError):
     """Somebody else is at it."""
 
 
-class LeaseLost(StorageRefusal):  # noqa: N818
+class LeaseLostError(RefusedError):
     """What was claimed has been claimed by somebody else since, or finished; nothing was written."""
 
 
-class Finished(StorageRefusal):  # noqa: N818
+class FinishedError(RefusedError):
     """The conversation is over."""
 
 
-class NoInteractions(StorageRefusal):  # noqa: N818
+class NoInteractionsError(RefusedError):
     """The conversation has no interactions."""
 
 
-class Taken(StorageRefusal):  # noqa: N818
+class TakenError(RefusedError):
     """An id that is in use already."""

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from ....fillers import UsageError
 from ._database import Database
-from ._errors import NotFound
+from ._errors import NotFoundError
 from ._leases import owned
 from ._records import Conversation, Interaction, Transcript
 from ._tables import ConversationRow, InteractionRow
@@ -36,7 +36,7 @@ class History:
             last: Interactions, the newest ones, at most `MOST_INTERACTIONS`.
 
         Raises:
-            NotFound: if there is no such conversation.
+            NotFoundError: if there is no such conversation.
             DatabaseError: if the database does not answer.
         """
         if not 1 <= last <= MOST_INTERACTIONS:
@@ -44,7 +44,7 @@ class History:
         with self._database.reading() as session:
             row = session.scalar(select(ConversationRow).where(*owned(organization, conversation, user)))
             if row is None:
-                raise NotFound(f"there is no conversation {conversation} in {organization}")
+                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             newest = (
                 select(InteractionRow)
                 .where(InteractionRow.conversation_id == row.id)
@@ -60,7 +60,7 @@ class History:
         """Return one interaction, and the conversation that it must be of.
 
         Raises:
-            NotFound: if there is no such interaction.
+            NotFoundError: if there is no such interaction.
             DatabaseError: if the database does not answer.
         """
         with self._database.reading() as session:
@@ -70,7 +70,7 @@ class History:
                 .where(*owned(organization, conversation, user), InteractionRow.id == interaction)
             ).one_or_none()
             if found is None:
-                raise NotFound(f"there is no interaction {interaction} of conversation {conversation}")
+                raise NotFoundError(f"there is no interaction {interaction} of conversation {conversation}")
             return as_conversation(found[0]), as_interaction(found[1])
 
     def unfinished(self, organization: str, user: str, *, service: str | None = None) -> tuple[Conversation, ...]:

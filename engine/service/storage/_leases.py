@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ....fillers import UsageError
 from ._database import Database
-from ._errors import Busy, Finished, LeaseLost, NotFound
+from ._errors import BusyError, FinishedError, LeaseLostError, NotFoundError
 from ._ids import new_id
 from ._tables import ConversationRow, UserRow
 
@@ -57,8 +57,8 @@ class Leases:
         one does not miss the other's conversation.
 
         Raises:
-            NotFound: if there is no such user, or no longer.
-            Busy: if another conversation of the user is being created.
+            NotFoundError: if there is no such user, or no longer.
+            BusyError: if another conversation of the user is being created.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
@@ -66,8 +66,8 @@ class Leases:
             wanted = [UserRow.id == user, UserRow.organization_id == organization, UserRow.disabled_at.is_(None)]
             if not _take(session, UserRow, lease, wanted, now=lease.until - self._lease_s):
                 if session.scalar(select(UserRow.id).where(*wanted)) is None:
-                    raise NotFound(f"there is no user {user} in {organization}")
-                raise Busy("another conversation of this user is being created")
+                    raise NotFoundError(f"there is no user {user} in {organization}")
+                raise BusyError("another conversation of this user is being created")
             return lease
 
     def claim(self, organization: str, conversation: str, *, user: str | None) -> Lease:
@@ -79,29 +79,29 @@ class Leases:
             user: Whose it must be; None: anybody's in the organization.
 
         Raises:
-            NotFound: if there is no such conversation.
-            Finished: if it is over.
-            Busy: if somebody else is at it.
+            NotFoundError: if there is no such conversation.
+            FinishedError: if it is over.
+            BusyError: if somebody else is at it.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
             wanted = owned(organization, conversation, user)
             row = session.scalar(select(ConversationRow).where(*wanted))
             if row is None:
-                raise NotFound(f"there is no conversation {conversation} in {organization}")
+                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             if row.finished_at is not None:
-                raise Finished(f"conversation {conversation} is finished")
+                raise FinishedError(f"conversation {conversation} is finished")
             lease = self._new(session, organization, row.user_id, conversation, creates=False)
             open_ones = [*wanted, ConversationRow.finished_at.is_(None)]
             if not _take(session, ConversationRow, lease, open_ones, now=lease.until - self._lease_s):
-                raise Busy(f"conversation {conversation} is busy with another request")
+                raise BusyError(f"conversation {conversation} is busy with another request")
             return lease
 
     def renew(self, lease: Lease) -> Lease:
         """Return the lease with as much time as a new one.
 
         Raises:
-            LeaseLost: if somebody else has taken it.
+            LeaseLostError: if somebody else has taken it.
             DatabaseError: if the database does not answer.
         """
         with self._database.writing() as session:
@@ -148,9 +148,9 @@ def held(lease: Lease) -> list[ColumnElement[bool]]:
     return [*owned(lease.organization, lease.conversation, lease.user), ConversationRow.lease_owner == lease.owner]
 
 
-def lost(lease: Lease) -> LeaseLost:
+def lost(lease: Lease) -> LeaseLostError:
     """Return the error that says so."""
-    return LeaseLost(f"conversation {lease.conversation} has been taken over by another request")
+    return LeaseLostError(f"conversation {lease.conversation} has been taken over by another request")
 
 
 def changed(session: Session, statement: Any) -> bool:
