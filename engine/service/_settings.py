@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -56,16 +56,6 @@ class ServiceSettings(Section):
         return self
 
 
-class RateSettings(Section):
-    """Requests a minute, per user. Defaults are those of the API that this service follows."""
-
-    sign_in: int = Field(default=5, ge=1)
-    create: int = Field(default=5, ge=1)
-    interact: int = Field(default=15, ge=1)
-    finish: int = Field(default=5, ge=1)
-    read: int = Field(default=60, ge=1)
-
-
 class ServiceConfig(Section):
     """All of it. Build it with `load_service_config`."""
 
@@ -75,8 +65,10 @@ class ServiceConfig(Section):
     """Where requests are counted: ``redis://…`` where there are several processes."""
     fillers: str | None = None
     """Path of a ``stopgap.toml``, relative to this file. None: the defaults."""
-    maintenance: bool = False
-    """Whether every request but health checks is answered 503."""
+    secret_file: str | None = None
+    """Path of the file with the secret that tokens are signed with. None: beside the database's file."""
+    maintenance_file: str = Field(default="stopgap-maintenance", min_length=1)
+    """While a file of that name exists, every request but health checks is answered 503."""
     token_s: float = Field(default=3600.0, ge=600, le=86_400)
     """s that a token is valid."""
     answer_s: float = Field(default=300.0, gt=0, le=3600)
@@ -85,7 +77,8 @@ class ServiceConfig(Section):
     """MB (10^6 bytes) of a request's body."""
     drain_s: float = Field(default=30.0, ge=0, le=3600)
     """s that running answers are given to end when the service is stopped."""
-    rates: RateSettings = RateSettings()
+    rates: dict[Literal["sign_in", "create", "interact", "finish"], Annotated[int, Field(ge=1, le=100_000)]] = {}
+    """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5)."""
     services: dict[Name, ServiceSettings] = Field(default={}, max_length=100)
 
     @model_validator(mode="after")

@@ -107,6 +107,15 @@ class Database:
         with self._translated(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def ping(self) -> None:
+        """Ask for nothing.
+
+        Raises:
+            DatabaseError: if the database does not answer.
+        """
+        with self.reading() as session:
+            session.scalar(select(1))
+
     def now(self, session: Session) -> float:
         """Return the time in s since the epoch."""
         if self._now is not None:

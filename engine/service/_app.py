@@ -1,0 +1,76 @@
+"""The application: an ASGI app for any server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+
+from . import _problems
+from ._access import Parts
+from ._events import AnyEvent
+from ._guard import Guard
+from ._problems import answers, refused
+from ._routes import router
+from ._runtime import Runtime
+from ._settings import ServiceConfig
+from .storage import DatabaseError
+
+
+def create_app(config: ServiceConfig) -> FastAPI:
+    """Return the service as an ASGI application.
+
+    Agents are loaded, and the database is opened, when the server starts it.
+
+    Args:
+        config: See `load_service_config`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = await Runtime.open(config)
+        app.state.runtime = runtime
+        yield
+        await runtime.close()
+
+    app = FastAPI(
+        title="stopgap conversation service", version=version("stopgap"), lifespan=lifespan,
+        summary="An agent behind event streams that carry audio fillers.", docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    _problems.install(app)
+    app.include_router(router)
+    app.add_middleware(
+        Guard, most_bytes=round(config.body_mb * 1e6), in_maintenance=lambda: app.state.runtime.in_maintenance
+    )
+
+    @app.get("/healthz", status_code=204)
+    async def healthz() -> None:
+        """Answer while the process runs."""
+
+    @app.get("/readyz", status_code=204, responses=answers(503))
+    async def readyz(parts: Parts) -> Response:
+        """Answer 204 where requests are: the database is there, and no maintenance."""
+        if parts.in_maintenance:
+            raise refused(503, "temporary maintenance")
+        try:
+            await asyncio.to_thread(parts.database.ping)
+        except DatabaseError as exc:
+            raise refused(503, "the database does not answer") from exc
+        return Response(status_code=204)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            event = TypeAdapter[Any](AnyEvent).json_schema(ref_template="#/components/schemas/{model}")
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(event.pop("$defs"))
+            schemas["Event"] = event
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,208 @@
+"""The API's endpoints."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from ._access import Asking, Organization, Parts, admit, allowed
+from ._agents import AgentRequest, Message
+from ._filter import LONGEST, ActionFilter
+from ._form import FORM_SCHEMA, parsed_form
+from ._interaction import Interaction, Service
+from ._problems import answers, refused
+from ._runtime import Runtime
+from ._settings import Id
+from ._speech import decoded, parsed_audio_config
+from ._stream import EventStream
+from ._units import StoredUnit
+from .identity import Permission, Principal
+from .storage import Lease, NewConversation, Transcript
+
+router = APIRouter(prefix="/v1/{organization}")
+Format = Literal["text", "voice"]
+ActionType = Annotated[
+    str,
+    Query(max_length=LONGEST, description="Regular expression on the type of actions to be sent; `^$`: none."),
+]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[\w\s_]+$", max_length=100)]
+TagValue = Annotated[str, StringConstraints(max_length=100)]
+_EVENTS: dict[str, Any] = {
+    "description": "Events, one JSON object a line. The status says nothing of what comes: an `error` may follow.",
+    "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Event"}}},
+}
+
+
+class SignedIn(BaseModel):
+    id_token: str
+    expires_at: datetime
+
+
+class ConversationRequest(BaseModel):
+    """A conversation to begin."""
+
+    service_id: Id
+    service_version_set_name: str = Field(default="release", max_length=100)
+    """Only ``release`` exists here."""
+    initial_message: Text | None = None
+    """None: the agent opens."""
+    initial_message_type: Literal["user-message", "external-event"] | None = None
+    tags: dict[Tag, TagValue | None] = Field(default={}, max_length=20)
+    is_test: bool = False
+
+
+@router.post("/user/signin_with_api_key", responses=answers(401, 422, 429, 503))
+async def sign_in_with_api_key(
+    organization: Organization,
+    request: Request,
+    parts: Parts,
+    x_api_key: Annotated[str, Header(max_length=200)],
+    x_api_key_id: Annotated[str, Header(max_length=64)],
+    x_user_id: Annotated[str, Header(max_length=64)],
+) -> SignedIn:
+    """Exchange an API key for a token."""
+    origin = request.client.host if request.client is not None else "unknown"
+    await allowed(parts, "sign_in", organization, f"{origin} {x_user_id}")
+    token = await asyncio.to_thread(parts.identity.sign_in, organization, x_user_id, x_api_key_id, x_api_key)
+    return SignedIn(id_token=token.text, expires_at=datetime.fromtimestamp(token.expires_at, UTC))
+
+
+@router.post(
+    "/conversation/",
+    status_code=201,
+    response_class=Response,
+    responses={201: _EVENTS, **answers(400, 401, 403, 404, 409, 413, 422, 429, 503)},
+)
+async def create_conversation(
+    organization: Organization,
+    body: ConversationRequest,
+    parts: Parts,
+    asking: Asking,
+    response_format: Format,
+    current_agent_action_type: ActionType = "^.*$",
+) -> Response:
+    """Begin a conversation. It is stored when its first interaction is complete, and not at all if that fails."""
+    allowance = await admit(parts, asking, Permission.CREATE_CONVERSATION, organization, "create")
+    wanted = ActionFilter(current_agent_action_type)
+    service = _service(parts, body.service_id, response_format)
+    if body.service_version_set_name != "release":
+        raise refused(404, "there is no such version set; write release")
+    if body.initial_message_type is not None and body.initial_message is None:
+        raise refused(400, "initial_message_type needs an initial_message")
+    new = NewConversation(body.service_id, body.tags, body.is_test)
+    lease = await asyncio.to_thread(parts.stores.leases.reserve, organization, asking.user)
+    unit = _unit(parts, lease, new)
+    try:
+        if await asyncio.to_thread(parts.history.unfinished, organization, asking.user):
+            raise refused(400, "another conversation of this user is not finished; finish it first")
+        request = AgentRequest(
+            organization, asking.user, lease.conversation, service.name, response_format,
+            message_type=body.initial_message_type or ("user-message" if body.initial_message else "skip"),
+            text=body.initial_message,
+        )  # fmt: skip
+        return _stream(parts, asking, service, request, unit, wanted, 201, allowance.headers)
+    except BaseException:
+        await unit.release()
+        raise
+
+
+@router.post(
+    "/conversation/{conversation_id}/interact",
+    response_class=Response,
+    responses={200: _EVENTS, **answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
+)
+async def interact_with_conversation(
+    organization: Organization,
+    conversation_id: Annotated[Id, Path()],
+    http_request: Request,
+    parts: Parts,
+    asking: Asking,
+    request_format: Format,
+    response_format: Format,
+    current_agent_action_type: ActionType = "^.*$",
+    request_audio_config: Annotated[str | None, Query(max_length=200, description="JSON; voice requests only.")] = None,
+) -> Response:
+    """Send a message, and get the answer as it comes. A failed interaction leaves nothing behind."""
+    allowance = await admit(parts, asking, Permission.INTERACT_WITH_CONVERSATION, organization, "interact")
+    wanted, audio_config = ActionFilter(current_agent_action_type), parsed_audio_config(request_audio_config)
+    sent = await parsed_form(http_request, speech=request_format == "voice")
+    audio = None if sent.audio is None else await asyncio.to_thread(decoded, sent.audio, audio_config)
+    lease = await asyncio.to_thread(parts.stores.leases.claim, organization, conversation_id, user=asking.user)
+    unit = _unit(parts, lease, None)
+    try:
+        found = await asyncio.to_thread(parts.history.read, organization, conversation_id, user=asking.user)
+        service = _service(parts, found.conversation.service, response_format)
+        request = AgentRequest(
+            organization, asking.user, conversation_id, service.name, response_format,
+            message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
+            history=_history(found),
+        )  # fmt: skip
+        return _stream(parts, asking, service, request, unit, wanted, 200, allowance.headers)
+    except BaseException:
+        await unit.release()
+        raise
+
+
+@router.post(
+    "/conversation/{conversation_id}/finish/",
+    status_code=204,
+    responses=answers(400, 401, 403, 404, 409, 422, 429, 503),
+)
+async def finish_conversation(
+    organization: Organization, conversation_id: Annotated[Id, Path()], parts: Parts, asking: Asking
+) -> None:
+    """End a conversation."""
+    await admit(parts, asking, Permission.FINISH_CONVERSATION, organization, "finish")
+    await asyncio.to_thread(parts.stores.conversations.finish, organization, conversation_id, user=asking.user)
+    parts.sessions.forget(conversation_id)
+
+
+def _service(parts: Runtime, service_id: str, response_format: Format) -> Service:
+    service = parts.services.get(service_id)
+    if service is None:
+        raise refused(404, "there is no such service")
+    if response_format == "voice" and not service.settings.voice:
+        raise refused(400, "this service has no voice; ask for text")
+    return service
+
+
+def _unit(parts: Runtime, lease: Lease, creates: NewConversation | None) -> StoredUnit:
+    def on_end(stored: bool) -> None:
+        if stored or creates is None:
+            parts.sessions.give_back(lease.conversation)
+        else:
+            parts.sessions.forget(lease.conversation)
+
+    return StoredUnit(parts.stores, lease, creates=creates, on_end=on_end)
+
+
+def _stream(
+    parts: Runtime,
+    asking: Principal,
+    service: Service,
+    request: AgentRequest,
+    unit: StoredUnit,
+    wanted: ActionFilter,
+    status: int,
+    headers: dict[str, str],
+) -> EventStream:
+    sees_actions = asking.may(Permission.GET_INTERACTION_INSIGHTS, request.organization)
+    interaction = Interaction(
+        service, request, parts.sessions.take(request.conversation_id), unit,
+        wanted=wanted if sees_actions else None, creates=status == 201,
+    )  # fmt: skip
+    parts.run(interaction)
+    return EventStream(interaction, status=status, headers=headers)
+
+
+def _history(found: Transcript) -> tuple[Message, ...]:
+    said = []
+    for interaction in found.interactions:
+        if interaction.user_message is not None:
+            said.append(Message("user", interaction.user_message))
+        said.append(Message("agent", interaction.agent_message))
+    return tuple(said)

@@ -1,0 +1,102 @@
+"""What one process of the service has: agents, fillers, storage, identity."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import make_url
+
+from ...fillers import load_config
+from .. import FillerManager
+from ._agents import load_agent
+from ._interaction import Interaction, Service
+from ._pump import Pump
+from ._rates import RateLimits
+from ._sessions import SessionPool
+from ._settings import ServiceConfig, service_id
+from ._sites import RATE, FillerContents, filler_bank, filler_config
+from ._units import Stores
+from .identity import Identity, Tokens, read_secret, secret_file
+from .storage import Accounts, Conversations, Database, History, Leases
+
+
+@dataclass(slots=True, eq=False)
+class Runtime:
+    """The parts of a running service. Get them from `open`, on the event loop."""
+
+    config: ServiceConfig
+    manager: FillerManager
+    services: dict[str, Service]
+    """By service id."""
+    database: Database
+    identity: Identity
+    rates: RateLimits
+    history: History
+    stores: Stores
+    sessions: SessionPool
+    pump: Pump
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @classmethod
+    async def open(cls, config: ServiceConfig) -> Self:
+        """Load agents and clips and open the database.
+
+        Raises:
+            StopgapError: if anything of it cannot be used: one sentence says what.
+        """
+        return await asyncio.to_thread(cls._opened, config)
+
+    @classmethod
+    def _opened(cls, config: ServiceConfig) -> Self:
+        agents = {name: load_agent(settings) for name, settings in config.services.items()}
+        database = Database.open(config.database)
+        secret = read_secret(Path(config.secret_file) if config.secret_file else secret_file(_file_of(config.database)))
+        fillers = load_config(config.fillers)
+        bank = filler_bank(fillers, config.services)
+        bank.clips(RATE)
+        manager = FillerManager(filler_config(fillers, config.services, bank.originals), bank=bank)
+        pump, contents = Pump(), FillerContents(bank)
+        services = {
+            service_id(name, settings): Service(
+                name, settings, agents[name], contents, pump, manager.clock, config.answer_s
+            )
+            for name, settings in config.services.items()
+        }
+        return cls(
+            config=config,
+            manager=manager,
+            services=services,
+            database=database,
+            identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
+            rates=RateLimits(config.rate_storage, {**config.rates}),
+            history=History(database),
+            stores=Stores(Conversations(database), Leases(database)),
+            sessions=SessionPool(manager),
+            pump=pump,
+        )
+
+    def run(self, interaction: Interaction) -> None:
+        """Start *interaction* and keep it until its end."""
+        task = interaction.start()
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def close(self) -> None:
+        """Stop what still runs, and close everything."""
+        for task in self.running:
+            task.cancel()
+        if self.running:
+            await asyncio.wait(self.running)
+        await self.pump.close()
+        await asyncio.to_thread(self.manager.close)
+        await asyncio.to_thread(self.database.close)
+
+    @property
+    def in_maintenance(self) -> bool:
+        return Path(self.config.maintenance_file).exists()
+
+
+def _file_of(url: str) -> Path | None:
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
