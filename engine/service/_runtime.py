@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 
 from ...fillers import load_config
 from .. import FillerManager
+from ..prediction import LatencyPredictor
 from ._agents import load_agent
 from ._interaction import Interaction, Service
 from ._pump import Pump
@@ -17,6 +18,7 @@ from ._sessions import SessionPool
 from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._units import Stores
+from ._waits import SharedWaits
 from .identity import Identity, Tokens, read_secret, secret_file
 from .storage import Accounts, Conversations, Database, History, Leases
 
@@ -36,6 +38,7 @@ class Runtime:
     stores: Stores
     sessions: SessionPool
     pump: Pump
+    waits: SharedWaits
     running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
@@ -55,7 +58,10 @@ class Runtime:
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
-        manager = FillerManager(filler_config(fillers, config.services, bank.originals), bank=bank)
+        tables = filler_config(fillers, config.services, bank.originals)
+        predictor = LatencyPredictor(tables)
+        waits = SharedWaits(predictor, database)
+        manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)
         pump, contents = Pump(), FillerContents(bank)
         services = {
             service_id(name, settings): Service(
@@ -69,12 +75,25 @@ class Runtime:
             services=services,
             database=database,
             identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
-            rates=RateLimits(config.rate_storage, {**config.rates}),
+            rates=RateLimits(config.rate_storage, {name: number for name, number in config.rates.items()}),
             history=History(database),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,
+            waits=waits,
         )
+
+    @classmethod
+    def check(cls, config: ServiceConfig) -> None:
+        """Try whether all can be opened.
+
+        Raises:
+            StopgapError: if not.
+        """
+        found = cls._opened(config)
+        found.manager.close()
+        found.waits.close()
+        found.database.close()
 
     def run(self, interaction: Interaction) -> None:
         """Start *interaction* and keep it until its end."""
@@ -90,6 +109,7 @@ class Runtime:
             await asyncio.wait(self.running)
         await self.pump.close()
         await asyncio.to_thread(self.manager.close)
+        await asyncio.to_thread(self.waits.close)
         await asyncio.to_thread(self.database.close)
 
     @property

@@ -20,6 +20,7 @@ from ._doctor import doctor
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
+from ._serve import serve
 from ._trace import trace_app
 from ._tune import tune_app
 from ._tuner import tuner
@@ -37,6 +38,7 @@ app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
 app.command()(tuner)
+app.command()(serve)
 app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
