@@ -21,21 +21,21 @@ from ._settings import ServiceConfig
 from .storage import DatabaseError
 
 
-def create_app(config: ServiceConfig) -> FastAPI:
+def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI:
     """Return the service as an ASGI application.
-
-    Agents are loaded, and the database is opened, when the server starts it.
 
     Args:
         config: See `load_service_config`.
+        runtime: What was opened from *config* already; None: agents are loaded, and the database is opened, when the
+            server starts the application.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime = await Runtime.open(config)
-        app.state.runtime = runtime
+        parts = runtime if runtime is not None else await asyncio.to_thread(Runtime.open, config)
+        app.state.runtime = parts
         yield
-        await runtime.close()
+        await parts.close()
 
     app = FastAPI(
         title="stopgap conversation service", version=version("stopgap"), lifespan=lifespan,

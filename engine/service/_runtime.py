@@ -25,7 +25,7 @@ from .storage import Accounts, Conversations, Database, History, Leases
 
 @dataclass(slots=True, eq=False)
 class Runtime:
-    """The parts of a running service. Get them from `open`, on the event loop."""
+    """The parts of a running service. Get them from `open`; the rest is for one event loop."""
 
     config: ServiceConfig
     manager: FillerManager
@@ -42,16 +42,12 @@ class Runtime:
     running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
-    async def open(cls, config: ServiceConfig) -> Self:
-        """Load agents and clips and open the database.
+    def open(cls, config: ServiceConfig) -> Self:
+        """Load agents and clips and open the database. Takes a second: not on an event loop.
 
         Raises:
             StopgapError: if anything of it cannot be used: one sentence says what.
         """
-        return await asyncio.to_thread(cls._opened, config)
-
-    @classmethod
-    def _opened(cls, config: ServiceConfig) -> Self:
         agents = {name: load_agent(settings) for name, settings in config.services.items()}
         database = Database.open(config.database)
         secret = read_secret(Path(config.secret_file) if config.secret_file else secret_file(_file_of(config.database)))
@@ -75,25 +71,13 @@ class Runtime:
             services=services,
             database=database,
             identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
-            rates=RateLimits(config.rate_storage, {name: number for name, number in config.rates.items()}),
+            rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,
             waits=waits,
         )
-
-    @classmethod
-    def check(cls, config: ServiceConfig) -> None:
-        """Try whether all can be opened.
-
-        Raises:
-            StopgapError: if not.
-        """
-        found = cls._opened(config)
-        found.manager.close()
-        found.waits.close()
-        found.database.close()
 
     def run(self, interaction: Interaction) -> None:
         """Start *interaction* and keep it until its end."""

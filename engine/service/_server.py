@@ -43,9 +43,8 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
         UsageError: if the address cannot be listened on.
     """
     logging.config.dictConfig(LOGGING)
-    Runtime.check(config)  # a wrong file should be one sentence, not a server's traceback
     settings = uvicorn.Config(
-        create_app(config), host, port, log_config=None, access_log=False, server_header=False,
+        create_app(config, Runtime.open(config)), host, port, log_config=None, access_log=False, server_header=False,
         limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=round(config.drain_s) or None,
     )  # fmt: skip
     try:
