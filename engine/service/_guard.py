@@ -1,5 +1,7 @@
 """What every request passes first: maintenance, the size of its body, the log."""
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from ._problems import answer
 logger = logging.getLogger("stopgap.service.access")
 
 HEALTH = ("/healthz", "/readyz")
+DRAIN_S = 5.0
+"""s for which a body that is too large is read on."""
 
 
 class Guard:
@@ -72,6 +76,15 @@ class Guard:
                 )  # fmt: skip
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413, once what comes has been read and let go of: most clients read no answer before they have sent.
+
+        That is bounded in bytes and time; whoever sends more finds the connection closed.
+        """
+        left = 10 * self._most_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while left > 0 and (body := await receive()).get("more_body"):
+                    left -= len(body["body"])
         message = f"the body is larger than {self._most_bytes} bytes"
         await answer(413, message, {"Connection": "close"})(scope, receive, send)
 
