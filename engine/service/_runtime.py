@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import make_url
-
 from ...fillers import load_config
 from .. import FillerManager
 from ..prediction import LatencyPredictor
@@ -20,7 +18,7 @@ from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._units import Stores
 from ._waits import SharedWaits
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, Conversations, Database, History, Leases
+from .storage import Accounts, Conversations, Database, History, Leases, database_file
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +48,7 @@ class Runtime:
         """
         agents = {name: load_agent(settings) for name, settings in config.services.items()}
         database = Database.open(config.database)
-        secret = read_secret(Path(config.secret_file) if config.secret_file else secret_file(_file_of(config.database)))
+        secret = read_secret(Path(config.secret_file) if config.secret_file else secret_file(database_file(config.database)))
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
@@ -99,8 +97,3 @@ class Runtime:
     @property
     def in_maintenance(self) -> bool:
         return Path(self.config.maintenance_file).exists()
-
-
-def _file_of(url: str) -> Path | None:
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

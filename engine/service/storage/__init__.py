@@ -4,6 +4,7 @@ All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
 
 from ._accounts import Accounts
+from ._connect import database_file
 from ._conversations import Conversations
 from ._database import Database
 from ._errors import (
@@ -54,6 +55,7 @@ __all__ = [
     "TakenError",
     "Transcript",
     "User",
+    "database_file",
     "is_id",
     "is_organization",
     "new_id",

@@ -49,6 +49,15 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
+def database_file(url: str) -> Path | None:
+    """Return the file of the database at *url*; None: it is no SQLite.
+
+    Raises:
+        UsageError: if *url* cannot be used.
+    """
+    return sqlite_file(parsed(url))
+
+
 def create_file(path: Path) -> None:
     """Make sure that *path* exists; a new one can be read by its owner only, as will SQLite's files beside it.
 

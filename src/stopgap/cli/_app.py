@@ -21,6 +21,7 @@ from ._pack import pack_app
 from ._play import play
 from ._replay import replay
 from ._serve import serve
+from ._service import service_app
 from ._trace import trace_app
 from ._tune import tune_app
 from ._tuner import tuner
@@ -44,6 +45,7 @@ app.add_typer(config_app)
 app.add_typer(bench_app)
 app.add_typer(tune_app)
 app.add_typer(trace_app)
+app.add_typer(service_app)
 
 
 def _show_version(wanted: bool) -> None:

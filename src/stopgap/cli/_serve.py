@@ -1,10 +1,11 @@
 """``stopgap serve``: the user's agent behind an HTTP API whose event streams carry fillers."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ._serviceoptions import check_extra
 
 
 def serve(
@@ -18,7 +19,10 @@ def serve(
     ] = None,
     model: Annotated[str, typer.Option(help="Model asked for at --agent-url.")] = "default",
     voice: Annotated[bool, typer.Option("--voice", help="The agent speaks: allow voice responses.")] = False,
-    database: Annotated[str | None, typer.Option(metavar="URL", help="Instead of the file's, or the default.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar="STOPGAP_SERVICE_DATABASE", help="Instead of the file's, or the default."),
+    ] = None,
     fillers: Annotated[Path | None, typer.Option(metavar="FILE", help="A stopgap.toml.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on. Put TLS in front of anything but this machine.")] = (
         "127.0.0.1"
@@ -30,10 +34,7 @@ def serve(
     Make the database, the first user and their key with `stopgap service init` before. Logs are JSON lines on the error
     output. SIGTERM or Ctrl+C: no new requests, running answers end.
     """
-    from stopgap.fillers import UsageError
-
-    if not all(map(find_spec, ("fastapi", "uvicorn", "sqlalchemy"))):
-        raise UsageError("the service needs more packages: pip install 'stopgap[service]'")
+    check_extra()
     from stopgap.engine.service._server import run
     from stopgap.engine.service._settings import load_service_config, service_id
 
