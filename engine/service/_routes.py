@@ -50,7 +50,9 @@ class ConversationRequest(BaseModel):
     initial_message: Text | None = None
     """None: the agent opens."""
     initial_message_type: Literal["user-message", "external-event"] | None = None
-    tags: dict[Tag, TagValue | None] = Field(default={}, max_length=20)
+    tags: dict[Tag, TagValue | None] = Field(
+        default={}, max_length=20, json_schema_extra={"additionalProperties": False}
+    )
     is_test: bool = False
 
 

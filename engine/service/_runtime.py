@@ -48,7 +48,7 @@ class Runtime:
         """
         agents = {name: load_agent(settings) for name, settings in config.services.items()}
         database = Database.open(config.database)
-        secret = read_secret(Path(config.secret_file) if config.secret_file else secret_file(database_file(config.database)))
+        signing = Path(config.secret_file) if config.secret_file else secret_file(database_file(config.database))
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
@@ -68,7 +68,7 @@ class Runtime:
             manager=manager,
             services=services,
             database=database,
-            identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
+            identity=Identity(Accounts(database), Tokens(read_secret(signing), lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             stores=Stores(Conversations(database), Leases(database)),
