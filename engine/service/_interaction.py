@@ -139,9 +139,11 @@ class Interaction:
 
     def look(self) -> None:
         """Send the fillers that have started. Called while the answer is pending, every few ms."""
-        if not self._turn.waiting:
-            return
-        self._session.tick()
+        if self._turn.waiting:
+            self._session.tick()
+            self._tell_fillers()
+
+    def _tell_fillers(self) -> None:
         if self._session.fillers_started == self._started:
             return
         self._started = self._session.fillers_started
@@ -231,6 +233,7 @@ class Interaction:
     async def _send(self, message: str | None) -> None:
         if message is None:
             return
+        self._tell_fillers()  # what has started at the last moment is on record, so it is sent, too
         if self._again is not None:  # the answer goes on before the preamble was heard out
             self._again.cancel()
             self._again = None
