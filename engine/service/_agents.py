@@ -63,7 +63,7 @@ class AgentRequest:
     external_events: tuple[ExternalEvent, ...] = ()
     """Oldest first."""
     history: tuple[Message, ...] = ()
-    """All of the conversation before this, oldest first."""
+    """The conversation before this, oldest first: its last 200 interactions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Which actions a caller wants to hear of."""
 
+from functools import lru_cache
+
 import regex
 
 from ...fillers import UsageError
@@ -38,3 +40,13 @@ class ActionFilter:
                 found = False
             self._known[action_type] = found
         return self._known[action_type]
+
+
+@lru_cache(1024)
+def action_filter(expression: str) -> ActionFilter:
+    """Return the filter for *expression*: most callers have the same one.
+
+    Raises:
+        UsageError: if it is no regular expression, or too long.
+    """
+    return ActionFilter(expression)

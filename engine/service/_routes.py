@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from ._access import Asking, Organization, Parts, admit, allowed
 from ._agents import AgentRequest, Message
-from ._filter import LONGEST, ActionFilter
+from ._filter import LONGEST, ActionFilter, action_filter
 from ._form import FORM_SCHEMA, parsed_form
 from ._interaction import Interaction, Service
 from ._problems import answers, refused
@@ -19,8 +19,10 @@ from ._speech import decoded, parsed_audio_config
 from ._stream import EventStream
 from ._units import StoredUnit
 from .identity import Permission, Principal
-from .storage import Lease, NewConversation, Transcript
+from .storage import Lease, NewConversation, Said
 
+HISTORY = 200
+"""Interactions before this one that an agent is told of."""
 router = APIRouter(prefix="/v1/{organization}")
 Format = Literal["text", "voice"]
 ActionType = Annotated[
@@ -88,7 +90,7 @@ async def create_conversation(
 ) -> Response:
     """Begin a conversation. It is stored when its first interaction is complete, and not at all if that fails."""
     allowance = await admit(parts, asking, Permission.CREATE_CONVERSATION, organization, "create")
-    wanted = ActionFilter(current_agent_action_type)
+    wanted = action_filter(current_agent_action_type)
     service = _service(parts, body.service_id, response_format)
     if body.service_version_set_name != "release":
         raise refused(404, "there is no such version set; write release")
@@ -130,13 +132,15 @@ async def interact_with_conversation(
 ) -> Response:
     """Send a message, and get the answer as it comes. A failed interaction leaves nothing behind."""
     allowance = await admit(parts, asking, Permission.INTERACT_WITH_CONVERSATION, organization, "interact")
-    wanted, audio_config = ActionFilter(current_agent_action_type), parsed_audio_config(request_audio_config)
+    wanted, audio_config = action_filter(current_agent_action_type), parsed_audio_config(request_audio_config)
     sent = await parsed_form(http_request, speech=request_format == "voice")
     audio = None if sent.audio is None else await asyncio.to_thread(decoded, sent.audio, audio_config)
     lease = await asyncio.to_thread(parts.stores.leases.claim, organization, conversation_id, user=asking.user)
     unit = _unit(parts, lease, None)
     try:
-        found = await asyncio.to_thread(parts.history.read, organization, conversation_id, user=asking.user)
+        found = await asyncio.to_thread(
+            parts.history.said, organization, conversation_id, user=asking.user, last=HISTORY
+        )
         service = _service(parts, found.conversation.service, response_format)
         request = AgentRequest(
             organization, asking.user, conversation_id, service.name, response_format,
@@ -201,10 +205,10 @@ def _stream(
     return EventStream(interaction, status=status, headers=headers)
 
 
-def _history(found: Transcript) -> tuple[Message, ...]:
+def _history(found: Said) -> tuple[Message, ...]:
     said = []
-    for interaction in found.interactions:
-        if interaction.user_message is not None:
-            said.append(Message("user", interaction.user_message))
-        said.append(Message("agent", interaction.agent_message))
+    for user_message, answer in found.words:
+        if user_message is not None:
+            said.append(Message("user", user_message))
+        said.append(Message("agent", answer))
     return tuple(said)

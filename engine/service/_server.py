@@ -1,5 +1,6 @@
 """Serving: uvicorn, and logs as JSON lines."""
 
+import gc
 import logging.config
 import sys
 from typing import Any
@@ -13,6 +14,8 @@ from ._settings import ServiceConfig
 
 CONNECTIONS = 2000
 """Connections at once; what is more is answered 503."""
+SWITCH_S = 0.001
+"""s for which a thread may keep the interpreter while others wait: planning must not hold up the event loop."""
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -44,8 +47,11 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
         UsageError: if the address cannot be listened on.
     """
     logging.config.dictConfig(LOGGING)
+    sys.setswitchinterval(SWITCH_S)
+    runtime = Runtime.open(config)
+    gc.freeze()  # what lives as long as the process need not be looked through again and again
     settings = uvicorn.Config(
-        create_app(config, Runtime.open(config)), host, port, log_config=None, access_log=False, server_header=False,
+        create_app(config, runtime), host, port, log_config=None, access_log=False, server_header=False,
         limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=round(config.drain_s) or None,
     )  # fmt: skip
     try:

@@ -6,7 +6,7 @@ from ....fillers import UsageError
 from ._database import Database
 from ._errors import NotFoundError
 from ._leases import owned
-from ._records import Conversation, Interaction, Transcript
+from ._records import Conversation, Interaction, Said, Transcript
 from ._tables import ConversationRow, InteractionRow
 
 MOST_INTERACTIONS = 500
@@ -53,6 +53,26 @@ class History:
             )
             found = [as_interaction(interaction) for interaction in session.scalars(newest)]
             return Transcript(as_conversation(row), tuple(reversed(found)))
+
+    def said(self, organization: str, conversation: str, *, user: str | None, last: int) -> Said:
+        """Return a conversation and only the words of its *last* interactions: what an agent is told each time.
+
+        Raises:
+            NotFoundError: if there is no such conversation.
+            DatabaseError: if the database does not answer.
+        """
+        with self._database.reading() as session:
+            row = session.scalar(select(ConversationRow).where(*owned(organization, conversation, user)))
+            if row is None:
+                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
+            newest = (
+                select(InteractionRow.user_message, InteractionRow.agent_message)
+                .where(InteractionRow.conversation_id == row.id)
+                .order_by(InteractionRow.number.desc())
+                .limit(last)
+            )
+            words = tuple((user_message, answer) for user_message, answer in session.execute(newest))
+            return Said(as_conversation(row), words[::-1])
 
     def interaction(
         self, organization: str, conversation: str, interaction: str, *, user: str | None

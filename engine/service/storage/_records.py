@@ -138,3 +138,12 @@ class Transcript:
     conversation: Conversation
     interactions: tuple[Interaction, ...]
     """In order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A conversation and its words."""
+
+    conversation: Conversation
+    words: tuple[tuple[str | None, str], ...]
+    """What the user said (None: nothing) and what the agent answered, in order."""
