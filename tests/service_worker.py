@@ -1,7 +1,7 @@
 """What the service's tests have other processes do. ``python service_worker.py JOB ARGUMENTS...``
 
-Each prints "ready", waits for a line on stdin, does its job and prints what came of it. What a job needs alone is imported there:
-many start at once.
+Each prints "ready", waits for a line on stdin, does its job and prints what came of it. What a job alone needs
+is imported there: many start at once.
 """
 
 import sys

@@ -511,6 +511,30 @@ def test_organizations_and_users_are_apart(service: Service) -> None:
     _uses(service, "org_1", conversation, service.user.id)[3]()
 
 
+@pytest.mark.parametrize("id", ["", "\x00", "\ud800", "x" * 100_000, "'", "A" * 24, "0" * 23])
+def test_any_text_may_be_asked_for(service: Service, id: str) -> None:
+    """What cannot be an id is an id that does not exist, in any place of any call."""
+    conversation = service.conversation()
+    for use in [*_uses(service, id, conversation, None), *_uses(service, "org_1", conversation, id)]:
+        with pytest.raises(NotFoundError):
+            use()
+    for call in [
+        lambda: service.history.read("org_1", id, user=None),
+        lambda: service.history.interaction("org_1", conversation, id, user=None),
+        lambda: service.leases.reserve(id, service.user.id),
+        lambda: service.leases.reserve("org_1", id),
+        lambda: service.accounts.disable_user("org_1", id),
+        lambda: service.accounts.revoke_key(id, id),
+        lambda: service.accounts.add_key("org_1", id, "hash"),
+        lambda: service.accounts.add_user(id, []),
+    ]:
+        with pytest.raises(NotFoundError):
+            call()
+    assert service.history.unfinished(id, service.user.id) == service.history.unfinished("org_1", id) == ()
+    assert service.accounts.user(id, id) is service.accounts.key("org_1", service.user.id, id) is None
+    assert service.accounts.users(id) == service.accounts.keys(id) == ()
+
+
 HOSTILE = ["\x00 zero", "\ud800 half", "'; DROP TABLE conversations; --", "naïve 😀 \u202e", "%s %(x)s :x ?", "\r\n\t"]
 
 
