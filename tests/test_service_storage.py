@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import given, settings
@@ -98,8 +99,8 @@ def test_a_failed_migration_changes_nothing(url: str, monkeypatch: pytest.Monkey
         real(*_)
         raise RuntimeError("the power is gone")
 
-    real: Callable[..., object] = schema.command.upgrade
-    monkeypatch.setattr(schema.command, "upgrade", broken)
+    real: Callable[..., object] = command.upgrade
+    monkeypatch.setattr(command, "upgrade", broken)
     with pytest.raises(RuntimeError, match="the power is gone"):
         Database.migrate(url)
     with pytest.raises(SchemaError, match="holds no tables"):
@@ -518,7 +519,7 @@ def test_any_text_may_be_asked_for(service: Service, id: str) -> None:
     for use in [*_uses(service, id, conversation, None), *_uses(service, "org_1", conversation, id)]:
         with pytest.raises(NotFoundError):
             use()
-    for call in [
+    calls: list[Callable[[], object]] = [
         lambda: service.history.read("org_1", id, user=None),
         lambda: service.history.interaction("org_1", conversation, id, user=None),
         lambda: service.leases.reserve(id, service.user.id),
@@ -527,12 +528,15 @@ def test_any_text_may_be_asked_for(service: Service, id: str) -> None:
         lambda: service.accounts.revoke_key(id, id),
         lambda: service.accounts.add_key("org_1", id, "hash"),
         lambda: service.accounts.add_user(id, []),
-    ]:
+    ]
+    for call in calls:
         with pytest.raises(NotFoundError):
             call()
     assert service.history.unfinished(id, service.user.id) == service.history.unfinished("org_1", id) == ()
-    assert service.accounts.user(id, id) is service.accounts.key("org_1", service.user.id, id) is None
-    assert service.accounts.users(id) == service.accounts.keys(id) == ()
+    assert service.accounts.user(id, id) is None
+    assert service.accounts.key("org_1", service.user.id, id) is None
+    assert service.accounts.users(id) == ()
+    assert service.accounts.keys(id) == ()
 
 
 HOSTILE = ["\x00 zero", "\ud800 half", "'; DROP TABLE conversations; --", "naïve 😀 \u202e", "%s %(x)s :x ?", "\r\n\t"]
