@@ -14,7 +14,8 @@ from stopgap.engine.service._waits import SharedWaits
 from stopgap.engine.service.storage import Database
 from stopgap.engine.service.storage import _waits as rows_module
 from stopgap.engine.service.storage._tables import WaitScaleRow, WaitsRow
-from stopgap.engine.service.storage._waits import Held, WaitRows
+from stopgap.engine.service.storage._waitnews import Held
+from stopgap.engine.service.storage._waits import WaitRows
 from stopgap.fillers import Config, load_config
 
 pytest_plugins = ("service_databases",)
