@@ -12,7 +12,9 @@ from stopgap.engine.service.storage import (
     Conversations,
     Database,
     FinishedError,
+    History,
     Leases,
+    NewConversation,
     NewInteraction,
 )
 
@@ -32,6 +34,24 @@ def claim(url: str, organization: str, conversation: str) -> None:
         print("busy")
     else:
         print("claimed")
+
+
+def create(url: str, organization: str, user: str, service: str) -> None:
+    """Try once to create a conversation, if the user has no unfinished one."""
+    database = Database.open(url)
+    leases, conversations, history = Leases(database), Conversations(database), History(database)
+    ready()
+    try:
+        lease = leases.reserve(organization, user)
+    except BusyError:
+        print("busy")
+        return
+    if history.unfinished(organization, user, service=service):
+        leases.release(lease)
+        print("unfinished")
+        return
+    conversations.create(lease, NewConversation(service), NewInteraction(time.time(), "hello"))
+    print("created")
 
 
 def complete(url: str, organization: str, conversation: str, times: str) -> None:
@@ -99,4 +119,4 @@ def hits(url: str, times: str) -> None:
 
 
 if __name__ == "__main__":
-    {job.__name__: job for job in (claim, complete, finish, migrate, learn, hits)}[sys.argv[1]](*sys.argv[2:])
+    {job.__name__: job for job in (claim, create, complete, finish, migrate, learn, hits)}[sys.argv[1]](*sys.argv[2:])

@@ -389,6 +389,14 @@ def test_of_many_processes_one_claims(service: Service, worker: Worker) -> None:
     assert sorted(said) == ["busy\n"] * 3 + ["claimed\n"]
 
 
+def test_of_many_processes_one_creates(service: Service, worker: Worker) -> None:
+    """A user who asks three times at the same moment has one conversation."""
+    said = together([worker("create", service.url, "org_1", service.user.id, SERVICE) for _ in range(3)])
+    assert said.count("created\n") == 1
+    assert set(said) <= {"created\n", "busy\n", "unfinished\n"}
+    assert len(service.history.unfinished("org_1", service.user.id)) == 1
+
+
 def test_of_many_processes_one_finishes(service: Service, worker: Worker) -> None:
     """Finishing is done once."""
     conversation = service.conversation()

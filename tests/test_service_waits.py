@@ -1,6 +1,7 @@
 """Learned waits in the service's database: shared by processes, summed exactly, never counted twice."""
 
 import logging
+import time
 from collections import Counter
 from concurrent.futures import Future
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from service_helpers import Service, Worker, together
 from sqlalchemy import text
-from stopgap.engine import VirtualClock
+from stopgap.engine import FillerManager, SilentOutput, VirtualClock
 from stopgap.engine.prediction import Context, LatencyPredictor, Lesson, Snapshot
 from stopgap.engine.service._waits import SharedWaits
 from stopgap.engine.service.storage import Database
@@ -16,7 +17,7 @@ from stopgap.engine.service.storage import _waits as rows_module
 from stopgap.engine.service.storage._tables import WaitScaleRow, WaitsRow
 from stopgap.engine.service.storage._waitnews import Held
 from stopgap.engine.service.storage._waits import WaitRows
-from stopgap.fillers import Config, load_config
+from stopgap.fillers import ClipBank, Config, load_config
 
 pytest_plugins = ("service_databases",)
 
@@ -186,6 +187,23 @@ def test_what_is_learned_while_an_exchange_goes_on_counts_once(service: Service)
     shared.close()
     found, _ = WaitRows(service.database, predictor.half_life).read(Held())
     assert counts_of(found) == counts_of(predictor.snapshot())
+
+
+def test_a_manager_keeps_it_going(sqlite_service: Service, bank: ClipBank) -> None:
+    """On the service thread, where the predictor learns: a turn that was taken is in the database a moment later."""
+    predictor = LatencyPredictor(Config())
+    shared = SharedWaits(predictor, sqlite_service.database, every_s=0.01)
+    with FillerManager(Config(), bank=bank, predictor=predictor) as manager:
+        manager._engine.work.watch(shared)
+        turn = manager.session(SilentOutput(24_000)).begin(speech_ended_at=manager.clock.now(), agent="a")
+        turn.write(np.zeros(2400, np.float32))
+        turn.finish()
+        until = time.monotonic() + 60.0
+        while not stored(sqlite_service) and time.monotonic() < until:
+            time.sleep(0.01)
+    shared.close()
+    found, _ = WaitRows(sqlite_service.database, predictor.half_life).read(Held())
+    assert counts_of(found) == counts_of(predictor.snapshot()) != Counter()
 
 
 def test_trouble_is_logged_once(service: Service, caplog: pytest.LogCaptureFixture) -> None:
