@@ -12,6 +12,9 @@ from limits import RateLimitItemPerMinute
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ...fillers import UsageError
 
@@ -134,6 +137,12 @@ def _redis(url: str) -> RedisStorage:
     if not url.startswith(("redis://", "rediss://", "redis+unix://")):
         raise UsageError("rate limits are counted in memory:// or redis://HOST:PORT")
     try:
-        return RedisStorage(url, wrap_exceptions=True, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
+        pool = ConnectionPool.from_url(
+            url.replace("redis+unix://", "unix://"),
+            socket_timeout=PATIENCE_S,
+            socket_connect_timeout=PATIENCE_S,
+            retry=Retry(NoBackoff(), 1),  # for a connection that a restarted server has forgotten
+        )
+        return RedisStorage(url, connection_pool=pool, wrap_exceptions=True)
     except (ConfigurationError, ValueError) as exc:
         raise UsageError(f"the URL of Redis cannot be used: {exc}") from exc

@@ -10,7 +10,8 @@ from ...fillers import StopgapError, put_right_in_children
 from .._clock import Clock, MonotonicClock
 from ..prediction import LatencyPredictor, Snapshot
 from .storage import Database
-from .storage._waits import Held, WaitRows
+from .storage._waitnews import Held
+from .storage._waits import WaitRows
 
 logger = logging.getLogger("stopgap")
 

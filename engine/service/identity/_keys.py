@@ -29,7 +29,8 @@ def new_key() -> str:
 class KeyChecker:
     """Hashes keys and checks them, some 20 ms of a processor and 19 MiB each.
 
-    The work is done in C without the interpreter's lock; from an event loop use ``await asyncio.to_thread(...)``.
+    The work is done in C without the interpreter's lock; from an event loop use ``await asyncio.to_thread(...)``, and
+    count the request against a limit of where it comes from first: checks wait for each other in their threads.
     """
 
     def __init__(self) -> None:

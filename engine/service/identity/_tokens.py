@@ -20,6 +20,7 @@ ISSUER = "stopgap"
 AUDIENCE = "stopgap-service"
 _ALGORITHM = "HS256"
 _REQUIRED = ["exp", "iat", "sub", "org", "iss", "aud"]
+_INVALID = "the token is not valid; sign in again"  # which of the checks failed is of use only to who is trying
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Tokens:
         """
         if len(text) > MOST_TOKEN:
             raise NotAuthenticatedError(f"the token is longer than {MOST_TOKEN} characters")
+        if not text.isascii():
+            raise NotAuthenticatedError(_INVALID)
         try:
             claims = jwt.decode(
                 text, self._secret, algorithms=[_ALGORITHM], audience=self._audience, issuer=self._issuer,
@@ -96,12 +99,11 @@ class Tokens:
             )  # fmt: skip
         except jwt.ExpiredSignatureError:
             raise NotAuthenticatedError("the token has expired; sign in again") from None
-        except jwt.PyJWTError:
-            # which of the checks failed is of use only to who is trying
-            raise NotAuthenticatedError("the token is not valid; sign in again") from None
+        except (jwt.PyJWTError, ValueError, RecursionError):  # its header is read before the signature is checked
+            raise NotAuthenticatedError(_INVALID) from None
         organization, user = claims["org"], claims["sub"]
         if not (isinstance(organization, str) and is_organization(organization) and is_id(user)):
-            raise NotAuthenticatedError("the token is not valid; sign in again")
+            raise NotAuthenticatedError(_INVALID)
         return Claims(organization, user, float(claims["exp"]))
 
     def __repr__(self) -> str:

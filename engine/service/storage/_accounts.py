@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ._database import Database
 from ._errors import NotFoundError, TakenError
-from ._ids import checked_id, checked_organization, new_id
+from ._ids import checked_id, checked_organization, new_id, well_formed
 from ._leases import changed
 from ._records import StoredKey, User
 from ._tables import ApiKeyRow, OrganizationRow, UserRow
@@ -56,6 +56,8 @@ class Accounts:
             NotFoundError: if there is no such organization.
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization):
+            raise NotFoundError("there is no such organization")
         try:
             with self._database.writing() as session:
                 row = UserRow(
@@ -76,6 +78,8 @@ class Accounts:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user):
+            return None
         with self._database.reading() as session:
             row = session.scalar(select(UserRow).where(UserRow.id == user, UserRow.organization_id == organization))
             return None if row is None else _as_user(row)
@@ -86,6 +90,8 @@ class Accounts:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization):
+            return ()
         wanted = select(UserRow).where(UserRow.organization_id == organization)
         with self._database.reading() as session:
             rows = session.scalars(wanted.order_by(UserRow.created_at, UserRow.id).limit(MOST_LISTED))
@@ -98,6 +104,8 @@ class Accounts:
             NotFoundError: if there is no such user.
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user):
+            raise NotFoundError("there is no such user")
         with self._database.writing() as session:
             wanted = update(UserRow).where(UserRow.id == user, UserRow.organization_id == organization)
             if not changed(session, wanted.values(disabled_at=self._database.now(session))):
@@ -116,6 +124,8 @@ class Accounts:
             NotFoundError: if there is no such user.
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user):
+            raise NotFoundError("there is no such user")
         with self._database.writing() as session:
             wanted = select(UserRow.id).where(UserRow.id == user, UserRow.organization_id == organization)
             if session.scalar(wanted) is None:
@@ -132,6 +142,8 @@ class Accounts:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user, key):
+            return None
         with self._database.reading() as session:
             row = session.scalar(
                 select(ApiKeyRow)
@@ -146,6 +158,8 @@ class Accounts:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization):
+            return ()
         wanted = select(ApiKeyRow).join(UserRow, UserRow.id == ApiKeyRow.user_id)
         wanted = wanted.where(UserRow.organization_id == organization).order_by(ApiKeyRow.created_at, ApiKeyRow.id)
         with self._database.reading() as session:
@@ -158,6 +172,8 @@ class Accounts:
             NotFoundError: if there is no such key, or it has been revoked before.
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, key):
+            raise NotFoundError("there is no such key")
         theirs = select(UserRow.id).where(UserRow.organization_id == organization)
         with self._database.writing() as session:
             wanted = update(ApiKeyRow).where(ApiKeyRow.id == key, ApiKeyRow.user_id.in_(theirs))

@@ -3,6 +3,8 @@
 import json
 import os
 import sqlite3
+import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ....fillers import UsageError
 
 PATIENCE_S = 10
 """s that a database may take to let somebody else's transaction end, or to answer at all."""
+PAUSE_S = 0.01
 WRITES = "stopgap_writes"
 """Execution option of transactions that will write."""
 
@@ -66,13 +69,23 @@ def create_file(path: Path) -> None:
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        base = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
-        try:
-            base.execute("PRAGMA journal_mode = WAL")  # is kept in the file
-        finally:
-            base.close()
+        with closing(sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)) as base:
+            _switch_to_write_ahead_log(base)
     except (OSError, sqlite3.Error) as exc:
         raise UsageError(f"{path} cannot be used as a database: {exc}") from exc
+
+
+def _switch_to_write_ahead_log(base: sqlite3.Connection) -> None:
+    """Switch, which the file keeps. Who finds another process just doing so is not made to wait, but refused."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            base.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def engine_at(url: URL) -> Engine:

@@ -1,6 +1,6 @@
 """What is written of conversations: each change whole or not at all."""
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -125,7 +125,7 @@ class Conversations:
             )
             if changed(session, ended):
                 return
-            row = session.query(ConversationRow).where(*wanted).one_or_none()
+            row = session.scalar(select(ConversationRow).where(*wanted))
             if row is None:
                 raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             if row.finished_at is not None:

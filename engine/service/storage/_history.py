@@ -5,6 +5,7 @@ from sqlalchemy import select
 from ....fillers import UsageError
 from ._database import Database
 from ._errors import NotFoundError
+from ._ids import is_id, well_formed
 from ._leases import owned
 from ._records import Conversation, Interaction, Said, Transcript
 from ._tables import ConversationRow, InteractionRow
@@ -83,6 +84,8 @@ class History:
             NotFoundError: if there is no such interaction.
             DatabaseError: if the database does not answer.
         """
+        if not is_id(interaction):
+            raise NotFoundError("there is no such interaction")
         with self._database.reading() as session:
             found = session.execute(
                 select(ConversationRow, InteractionRow)
@@ -104,6 +107,8 @@ class History:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user, service):
+            return ()
         wanted = (
             select(ConversationRow)
             .where(ConversationRow.organization_id == organization, ConversationRow.user_id == user)

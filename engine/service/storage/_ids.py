@@ -35,6 +35,14 @@ def is_organization(value: str) -> bool:
     return _ORGANIZATION.fullmatch(value) is not None
 
 
+def well_formed(organization: str, *ids: str | None) -> bool:
+    """Return whether *organization* may be an organization's id, and each of *ids* that is not None an id.
+
+    What is not is in no database, and not every database can be asked for it: NUL, for example.
+    """
+    return is_organization(organization) and all(value is None or is_id(value) for value in ids)
+
+
 def checked_organization(value: str) -> str:
     """Return *value*.
 

@@ -4,13 +4,13 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from ....fillers import UsageError
 from ._database import Database
 from ._errors import BusyError, FinishedError, LeaseLostError, NotFoundError
-from ._ids import new_id
+from ._ids import new_id, well_formed
 from ._tables import ConversationRow, UserRow
 
 LEASE_S = 60.0
@@ -61,6 +61,8 @@ class Leases:
             BusyError: if another conversation of the user is being created.
             DatabaseError: if the database does not answer.
         """
+        if not well_formed(organization, user):
+            raise NotFoundError("there is no such user")
         with self._database.writing() as session:
             lease = self._new(session, organization, user, new_id(), creates=True)
             wanted = [UserRow.id == user, UserRow.organization_id == organization, UserRow.disabled_at.is_(None)]
@@ -131,6 +133,8 @@ Row = type[UserRow] | type[ConversationRow]
 
 def owned(organization: str, conversation: str, user: str | None) -> list[ColumnElement[bool]]:
     """Return what finds a conversation of *organization*, and of *user* unless None."""
+    if not well_formed(organization, conversation, user):
+        return [false()]
     found = [ConversationRow.id == conversation, ConversationRow.organization_id == organization]
     return found if user is None else [*found, ConversationRow.user_id == user]
 

@@ -4,11 +4,10 @@ A row is one generation of one life table. Only its writer adds to it and it onl
 more counts is the later one, and rows are saved and merged in any order, however often, without counting a wait twice.
 """
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, select, tuple_
@@ -23,39 +22,19 @@ from ...prediction._snapshot import Key
 from ._database import Database
 from ._errors import DatabaseError
 from ._tables import WaitScaleRow, WaitsRow
+from ._waitnews import NO_SCALE, Held, Name, NewGeneration, NewScale, ScaleName, news_in
 
 LAYOUT = f"1:{SHORTEST_S}:{GROWTH}:{COUNT}:{SERIES}"
 """Names the buckets: what was counted in others is left alone."""
-MOST_WRITER = 64
 MOST_COUNT = 1 << 40
 CHUNK = 200
 """Rows asked for at once."""
 TRIES = 3
 
-Name = tuple[str, str, int]
-"""Digest of the table's key, writer, number of the generation."""
-ScaleName = tuple[str, str]
-"""Digest of the table's key, writer."""
-
-T = TypeVar("T")
+N = TypeVar("N")
+R = TypeVar("R")
 _GENERATION = tuple_(WaitsRow.digest, WaitsRow.writer, WaitsRow.number)
 _SCALE = tuple_(WaitScaleRow.digest, WaitScaleRow.writer)
-
-
-@dataclass(slots=True)
-class Held:
-    """What is known to be in the database, so that only what is new is moved."""
-
-    totals: dict[Name, int] = field(default_factory=dict)
-    """All counts of a generation together; they only grow."""
-    scales: dict[ScaleName, Scale] = field(default_factory=dict)
-
-    def add(self, other: "Held") -> None:
-        """Take in what *other* knows as well."""
-        for name, total in other.totals.items():
-            self.totals[name] = max(total, self.totals.get(name, 0))
-        for at, scale in other.scales.items():
-            self.scales[at] = max(scale, self.scales.get(at, scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +57,23 @@ class WaitRows:
         self._half_life = half_life
 
     def save(self, snapshot: Snapshot, held: Held) -> Held:
-        """Write what of *snapshot* is not known to be there, in one transaction; return what is there of it now.
+        """Write what of *snapshot* is not known to be there; return what is there of it now.
+
+        Some rows at a time, so that a conversation need not wait for all of them.
 
         Raises:
-            DatabaseError: if the database does not answer.
+            DatabaseError: if the database does not answer; what was written by then is written.
             ValueError: if a writer's name is too long.
         """
-        for tries_left in reversed(range(TRIES)):
-            try:
-                with self._database.writing() as session:
-                    return self._saved(session, snapshot, held)
-            except IntegrityError as exc:  # another process has just written a row that was not there
-                if not tries_left:
-                    raise DatabaseError(f"{self._database.name}: learned waits cannot be written") from exc
-        raise AssertionError
+        written = Held()
+        generations, scales = news_in(snapshot, held)
+        for chunk in _chunks(generations):
+            for name, total in self._written(chunk, _write_generation):
+                written.totals[name] = total
+        for part in _chunks(scales):  # after their generations: see `read`
+            for at, scale in self._written(part, _write_scale):
+                written.scales[at] = scale
+        return written
 
     def read(self, held: Held) -> tuple[Snapshot, Held]:
         """Return what has come since *held*, and what is there; and delete what is too old to count.
@@ -100,39 +82,27 @@ class WaitRows:
             DatabaseError: if the database does not answer.
         """
         with self._database.reading() as session:
-            every = dict(_scales(session))  # before the generations, which are written together with them
+            every = dict(_scales(session))  # before the generations: a scale is only there once these are
             listed = self._listed(session)
             kept = self._alive(listed)
             writers = {name[:2] for name in kept}
             scales = {at: scale for at, scale in every.items() if at in writers}
             news = [name for name in kept if listed[name].total > held.totals.get(name, 0)]
-            moved = {at: scale for at, scale in scales.items() if scale > held.scales.get(at, (-1, 0))}
+            moved = {at: scale for at, scale in scales.items() if scale > held.scales.get(at, NO_SCALE)}
             found = self._fetched(session, news, moved)
         self._delete(WaitsRow, _GENERATION, [name for name in listed if name not in kept])
         self._delete(WaitScaleRow, _SCALE, [at for at in every if at not in writers])
         return found, Held({name: listed[name].total for name in kept}, scales)
 
-    def _saved(self, session: Session, snapshot: Snapshot, held: Held) -> Held:
-        written = Held()
-        for key, table in snapshot.items():
-            text, digest = _named(key)
-            for generation in sorted(table.generations.values(), key=lambda g: (g.writer, g.number)):
-                name = (digest, _writer(generation.writer), generation.number)
-                if generation.counts.total() > held.totals.get(name, 0):
-                    written.totals[name] = _write(session, name, text, generation)
-            for writer, scale in sorted(table.scales.items()):
-                at = (digest, _writer(writer))
-                # a scale of nothing counted says nothing
-                counted = any(generation.writer == writer for generation in table.generations.values())
-                if counted and scale > held.scales.get(at, (-1, 0)):
-                    row = session.get(WaitScaleRow, (LAYOUT, *at), with_for_update=True)
-                    if row is None:
-                        session.add(WaitScaleRow(LAYOUT, *at, *scale))
-                    elif scale > (row.changes, row.scale):
-                        row.changes, row.scale = scale
-                    written.scales[at] = scale
-        session.flush()
-        return written
+    def _written(self, news: Sequence[N], write: Callable[[Session, N], R]) -> list[R]:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._database.writing() as session:
+                    return [write(session, one) for one in news]
+            except IntegrityError as exc:  # another process has just written a row that was not there
+                if not tries_left:
+                    raise DatabaseError(f"{self._database.name}: learned waits cannot be written") from exc
+        raise AssertionError
 
     def _listed(self, session: Session) -> dict[Name, _Listed]:
         columns = (WaitsRow.digest, WaitsRow.writer, WaitsRow.number, WaitsRow.born, WaitsRow.waits, WaitsRow.total)
@@ -156,24 +126,22 @@ class WaitRows:
         return kept
 
     def _fetched(self, session: Session, names: list[Name], scales: Mapping[ScaleName, Scale]) -> Snapshot:
-        tables: dict[Key, TableCounts] = {}
+        generations: dict[str, dict[tuple[str, int], Generation]] = {}
         keys: dict[str, Key] = {}
-        for chunk in _chunks(names):
-            wanted = select(WaitsRow).where(WaitsRow.layout == LAYOUT)
+        wanted = select(WaitsRow).where(WaitsRow.layout == LAYOUT)
+        for chunk in _chunks(sorted(names)):
             for row in session.scalars(wanted.where(_GENERATION.in_(chunk))):
-                generation, key = _generation(row), _key(row)
-                keys[row.digest] = key
-                generations = dict(tables[key].generations) if key in tables else {}
-                tables[key] = TableCounts({**generations, (row.writer, row.number): generation}, {})
+                keys[row.digest] = _key(row.key)
+                generations.setdefault(row.digest, {})[row.writer, row.number] = _generation(row)
+        found = select(WaitsRow.key).where(WaitsRow.layout == LAYOUT)
         for digest in {digest for digest, _ in scales} - keys.keys():
-            text = session.scalar(select(WaitsRow.key).where(WaitsRow.layout == LAYOUT, WaitsRow.digest == digest))
-            if text is not None:
-                keys[digest] = tuple(json.loads(text))
+            keys[digest] = _key(session.scalar(found.where(WaitsRow.digest == digest).limit(1)) or "")
+        moved: dict[str, dict[str, Scale]] = {}
         for (digest, writer), scale in scales.items():
-            if digest in keys:
-                table = tables.get(keys[digest], TableCounts())
-                tables[keys[digest]] = TableCounts(table.generations, {**table.scales, writer: scale})
-        return tables
+            moved.setdefault(digest, {})[writer] = scale
+        return {
+            key: TableCounts(generations.get(digest, {}), moved.get(digest, {})) for digest, key in keys.items() if key
+        }
 
     def _delete(self, table: type[WaitsRow] | type[WaitScaleRow], name: Any, names: Sequence[Any]) -> None:
         for chunk in _chunks(sorted(names)):
@@ -187,8 +155,9 @@ def _scales(session: Session) -> Iterator[tuple[ScaleName, Scale]]:
             yield (row.digest, row.writer), (row.changes, row.scale)
 
 
-def _write(session: Session, name: Name, key: str, generation: Generation) -> int:
+def _write_generation(session: Session, new: NewGeneration) -> tuple[Name, int]:
     """Write a generation beside, or over, what is there of it; return all its counts together."""
+    name, key, generation = new
     row = session.get(WaitsRow, (LAYOUT, *name), with_for_update=True)
     whole = generation if row is None else joined(_generation(row), generation)
     counts, total = {str(code): n for code, n in whole.counts.items()}, whole.counts.total()
@@ -198,7 +167,18 @@ def _write(session: Session, name: Name, key: str, generation: Generation) -> in
         session.add(row)
     else:
         row.born, row.scale, row.waits, row.total, row.counts = whole.born, whole.scale, whole.waits, total, counts
-    return total
+    return name, total
+
+
+def _write_scale(session: Session, new: NewScale) -> NewScale:
+    """Write how much a writer has found waits changed, unless what is there is newer."""
+    at, scale = new
+    row = session.get(WaitScaleRow, (LAYOUT, *at), with_for_update=True)
+    if row is None:
+        session.add(WaitScaleRow(LAYOUT, *at, *scale))
+    elif scale > (row.changes, row.scale):
+        row.changes, row.scale = scale
+    return at, scale
 
 
 def _generation(row: WaitsRow) -> Generation:
@@ -211,22 +191,15 @@ def _generation(row: WaitsRow) -> Generation:
     return Generation(row.writer, row.number, max(0, row.born), scale, counts)
 
 
-def _named(key: Key) -> tuple[str, str]:
-    """Return *key* as text, and that text's digest."""
-    text = json.dumps(list(key), separators=(",", ":"))
-    return text, hashlib.sha256(text.encode("ascii")).hexdigest()
+def _key(text: str) -> Key:
+    """Return the key that *text* is; an empty one if it is none."""
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 
 
-def _key(row: WaitsRow) -> Key:
-    return tuple(str(name) for name in json.loads(row.key))
-
-
-def _writer(name: str) -> str:
-    if len(name) > MOST_WRITER:
-        raise ValueError(f"writer {name[:MOST_WRITER]!r}…: at most {MOST_WRITER} characters")
-    return name
-
-
-def _chunks(names: Sequence[T]) -> Iterator[Sequence[T]]:
+def _chunks(names: Sequence[N]) -> Iterator[Sequence[N]]:
     for start in range(0, len(names), CHUNK):
         yield names[start : start + CHUNK]
