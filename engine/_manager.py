@@ -141,7 +141,8 @@ class FillerManager:
         config = self._engine.config
         number = next(self._ids)
         name = id or f"session-{number}"
-        seed = random.randrange(1 << 32) if config.seed is None else config.seed ^ zlib.crc32(name.encode())
+        key = name.encode(errors="backslashreplace")
+        seed = random.randrange(1 << 32) if config.seed is None else config.seed ^ zlib.crc32(key)
         chosen = output if output is not None else self._default_output()
         if not (chosen.owns_reply or self._warned_of_handoff) and "handoff" in config.model_fields_set:
             self._warned_of_handoff = True

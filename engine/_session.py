@@ -220,14 +220,15 @@ class Session:
         """Yield the s to sleep, again and again, until the queued reply was heard; not for ever where nobody pulls."""
         if self._engine.work.inline:
             return
-        patience = self._reply_left() + PATIENCE_S
-        while patience > 0.0 and (left := self._reply_left()) > 0.0:
+        patience = self.reply_left_s + PATIENCE_S
+        while patience > 0.0 and (left := self.reply_left_s) > 0.0:
             pause = min(left, 0.1)
             patience -= pause
             yield pause
 
-    def _reply_left(self) -> float:
-        """Return the s until the last queued frame of the reply is heard."""
+    @property
+    def reply_left_s(self) -> float:
+        """s until the last queued frame of the reply is heard; 0 where none is queued, or the user speaks."""
         with self._line.lock:
             now = self._line.sync()
             if self.closed or self._line.held_since is not None or not self._line.replying:

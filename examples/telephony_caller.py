@@ -1,8 +1,9 @@
 """A simulated caller: speaks to a media WebSocket as a provider would, plays what comes back, and says what it heard.
 
 In one terminal ``python examples/telephony_server.py``, in another ``python examples/telephony_caller.py``; or
-``python examples/telephony_caller.py --selftest``, which starts the server itself. What was heard is written to
-heard.wav: left the caller, right the other end.
+``python examples/telephony_caller.py --selftest``, which starts the server itself. It prints who was heard when, and
+for each question the time to the first sound and to the answer, which it knows by its sound. What was heard is written
+to heard.wav: left the caller, right the other end.
 
     pip install 'stopgap[telephony]'
 """
@@ -139,6 +140,24 @@ class Provider:
         return json.dumps({"event": "mark", "streamSid": self.stream, "mark": {"name": name}})
 
 
+@dataclass(frozen=True)
+class Wait:
+    """What came after a question, in samples of the call."""
+
+    asked: int
+    """When its last word was over."""
+    sounded: int | None
+    """When anything was heard next; None: nothing was."""
+    answered: int | None
+    """When the answer began; None: it was not heard, or does not sound as expected."""
+
+    def __str__(self) -> str:
+        first, answer = (
+            "none" if at is None else f"after {(at - self.asked) / RATE:.2f} s" for at in (self.sounded, self.answered)
+        )
+        return f"asked until {_seconds(self.asked)}: first sound {first}, answer {answer}"
+
+
 class Caller:
     """Speaks what it is told to, when it is told to, and listens.
 
@@ -153,6 +172,7 @@ class Caller:
         for at_s, sound in script:
             at = round(at_s * RATE)
             self.said[at : at + len(sound)] = sound[: len(self.said) - at]
+        self._asked = [round(at_s * RATE) + spans(sound)[-1][1] for at_s, sound in script]
         self._began_at = 0.0
 
     async def call(self, url: str) -> None:
@@ -212,6 +232,17 @@ class Caller:
         ]
         return [line for _, line in sorted(lines)]
 
+    def waits(self, answers: Sequence[Sound]) -> list[Wait]:
+        """Return how long the caller waited after each question, where the answers are to sound like *answers*."""
+        heard = self.provider.heard
+        waits = []
+        for asked, answer in zip(self._asked, answers, strict=False):
+            sounds = spans(heard[asked:])
+            answered = found(answer, heard[asked:])
+            first = sounds[0][0] if sounds else None
+            waits.append(Wait(asked, *(None if at is None else asked + at for at in (first, answered))))
+        return waits
+
     def write(self, path: Path) -> None:
         """Write both ends to *path*, a stereo WAV."""
         length = max(len(self.said), self.provider.played)
@@ -226,6 +257,21 @@ def spans(sound: Sound, pause_s: float = 0.15) -> list[tuple[int, int]]:
         return []
     breaks = np.flatnonzero(np.diff(loud) > pause_s * RATE)
     return list(zip(loud[[0, *(breaks + 1)]].tolist(), (loud[[*breaks, -1]] + 1).tolist(), strict=True))
+
+
+def found(sound: Sound, heard: Sound) -> int | None:
+    """Return where in *heard* *sound* begins: reckoned from the first tenth of a second of it that is there to the bit.
+
+    So pauses do not matter, nor does what may sound beneath its beginning. None: it is not there.
+    """
+    as_heard = MULAW.decode(MULAW.encode(sound))
+    wanted, there = np.flatnonzero(as_heard), np.flatnonzero(heard)
+    whole = heard[there].tobytes()
+    for start in range(0, len(wanted) - RATE // 10, RATE // 10):
+        at = whole.find(as_heard[wanted[start : start + RATE // 10]].tobytes())
+        if at >= 0:
+            return int(there[at // heard.itemsize] - (wanted[start] - wanted[0]))
+    return None
 
 
 def _seconds(samples: int) -> str:
@@ -282,6 +328,8 @@ def main() -> None:
     else:
         asyncio.run(caller.call(arguments.url))
     print("\n".join(caller.timeline()))
+    for wait in caller.waits([clip("reply/hours-reply"), clip("reply/order-reply")]):
+        print(wait)
     caller.write(arguments.out)
     print(f"{arguments.out}: left the caller, right what the caller heard")
 

@@ -30,7 +30,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from stopgap.fillers import bundled_folder
-from stopgap.telephony import CallerAudio, StreamStopped, TelephonyCall
+from stopgap.telephony import MESSAGE_LONGEST, CallerAudio, StreamStopped, TelephonyCall
 
 RATE = 8_000
 REPLIES = ("hours-reply", "order-reply", "flight-reply")
@@ -127,6 +127,12 @@ class Agent:
         turn.finish()
 
 
+async def messages(websocket: WebSocket) -> AsyncIterator[str | bytes]:
+    """Yield what comes until the other end hangs up; `WebSocket.iter_text` raises at a binary frame."""
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        yield message.get("text") or message.get("bytes") or ""
+
+
 def application(lead_ms: float, think_s: float, config: str | None) -> Starlette:
     """Return the web application."""
     manager = stopgap.FillerManager.from_config(config)
@@ -135,8 +141,8 @@ def application(lead_ms: float, think_s: float, config: str | None) -> Starlette
         await websocket.accept()
         async with TelephonyCall(manager, websocket.send_text, lead_ms=lead_ms) as call:
             agent = Agent(call, think_s)
-            async for text in websocket.iter_text():
-                match await call.receive(text):
+            async for message in messages(websocket):
+                match await call.receive(message):
                     case CallerAudio() as heard:
                         agent.hear(heard)
                     case StreamStopped():
@@ -165,7 +171,7 @@ def main() -> None:
     with socket.create_server((arguments.host, arguments.port)) as listening:
         host, port = listening.getsockname()[:2]
         print(f"ws://{host}:{port}/media", flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws_max_size=MESSAGE_LONGEST))
         asyncio.run(server.serve(sockets=[listening]))
 
 

@@ -13,6 +13,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the frameworks that they import
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_python_example_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python example runs as it stands (what needs a device is only defined)."""

@@ -25,6 +25,7 @@ database = "{database}"
 drain_s = 10.0
 [rates]
 sign_in = 10000
+sign_in_origin = 10000
 create = 10000
 interact = 10000
 [services.desk]

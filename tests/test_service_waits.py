@@ -193,8 +193,7 @@ def test_a_manager_keeps_it_going(sqlite_service: Service, bank: ClipBank) -> No
     """On the service thread, where the predictor learns: a turn that was taken is in the database a moment later."""
     predictor = LatencyPredictor(Config())
     shared = SharedWaits(predictor, sqlite_service.database, every_s=0.01)
-    with FillerManager(Config(), bank=bank, predictor=predictor) as manager:
-        manager._engine.work.watch(shared)
+    with FillerManager(Config(), bank=bank, predictor=predictor, keeper=shared) as manager:
         turn = manager.session(SilentOutput(24_000)).begin(speech_ended_at=manager.clock.now(), agent="a")
         turn.write(np.zeros(2400, np.float32))
         turn.finish()

@@ -22,6 +22,7 @@ logger = logging.getLogger("stopgap")
 
 PER_MINUTE: Mapping[str, int] = {
     "sign_in": 5,
+    "sign_in_origin": 60,
     "create": 5,
     "interact": 15,
     "finish": 5,
@@ -31,7 +32,8 @@ PER_MINUTE: Mapping[str, int] = {
     "behavior_versions": 1000,
     "behavior_create": 200,
 }
-"""Requests a minute by endpoint, as the API that this service follows has them."""
+"""Requests a minute by endpoint, as the API that this service follows has them; ``sign_in_origin``, of all users at
+one address, is this service's own."""
 PATIENCE_S = 0.5
 """s that Redis may take to answer."""
 RETRY_S = 10.0

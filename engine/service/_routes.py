@@ -70,6 +70,7 @@ async def sign_in_with_api_key(
     """Exchange an API key for a token."""
     origin = request.client.host if request.client is not None else "unknown"
     await allowed(parts, "sign_in", organization, f"{origin} {x_user_id}")
+    await allowed(parts, "sign_in_origin", organization, origin)  # checking a key is dear: nobody may ask for many
     token = await asyncio.to_thread(parts.identity.sign_in, organization, x_user_id, x_api_key_id, x_api_key)
     return SignedIn(id_token=token.text, expires_at=datetime.fromtimestamp(token.expires_at, UTC))
 
@@ -100,8 +101,11 @@ async def create_conversation(
     lease = await asyncio.to_thread(parts.stores.leases.reserve, organization, asking.user)
     unit = _unit(parts, lease, new)
     try:
-        if await asyncio.to_thread(parts.history.unfinished, organization, asking.user):
-            raise refused(400, "another conversation of this user is not finished; finish it first")
+        open_ones = await asyncio.to_thread(
+            parts.history.unfinished, organization, asking.user, service=body.service_id
+        )
+        if open_ones:
+            raise refused(400, "another conversation of this user with this service is not finished; finish it first")
         request = AgentRequest(
             organization, asking.user, lease.conversation, service.name, response_format,
             message_type=body.initial_message_type or ("user-message" if body.initial_message else "skip"),

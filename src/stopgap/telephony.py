@@ -1,6 +1,7 @@
 """Phone calls over a provider's media WebSocket: Twilio's Media Streams, Telnyx, Plivo, Exotel, SignalWire."""
 
 from stopgap.engine.integrations.telephony import (
+    MESSAGE_LONGEST,
     AudioFormat,
     CallerAudio,
     Cleared,
@@ -22,6 +23,7 @@ from stopgap.engine.integrations.telephony import (
 )
 
 __all__ = [
+    "MESSAGE_LONGEST",
     "AudioFormat",
     "CallerAudio",
     "Cleared",

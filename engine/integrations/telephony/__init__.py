@@ -15,11 +15,12 @@ from ._messages import (
     StreamStarted,
     StreamStopped,
 )
-from ._parse import parse_message
+from ._parse import MESSAGE_LONGEST, parse_message
 from ._playout import Playout
 from ._transport import StreamTransport, send_paced
 
 __all__ = [
+    "MESSAGE_LONGEST",
     "AudioFormat",
     "CallerAudio",
     "Cleared",

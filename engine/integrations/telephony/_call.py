@@ -25,6 +25,7 @@ from ._messages import (
 )
 from ._parse import parse_message
 from ._playout import MARK_PREFIX, Playout
+from ._tally import Tally
 from ._transport import SendText, StreamTransport, send_paced
 
 logger = logging.getLogger("stopgap")
@@ -32,6 +33,10 @@ logger = logging.getLogger("stopgap")
 MARK_EVERY_S = 0.2
 CLOSING_S = 1.0
 """s that closing waits for the last frames to be sent."""
+PATIENCE_S = 1.0
+"""s beyond a queued reply's length that leaving the call's block waits for it."""
+GRACE_S = 0.1
+"""s after a reply's last word until the line may be closed: what the way's delay varies by."""
 
 Received = CallerAudio | Connected | StreamStarted | MarkPlayed | Dtmf | Cleared | StreamFailed | StreamStopped
 
@@ -57,7 +62,11 @@ class TelephonyCall:
 
     **Lost lines.** After ``stop``, or when the socket is gone, the session's time stands still: calls to it still
     work, and after another ``start``, over the same socket or (`attach`) a new one, fillers and reply go on where they
-    stopped. `close` ends it all; an open turn is cancelled then.
+    stopped. A socket that is slow is not gone: time stands still until it takes what it was given. A ``start`` at
+    another rate is the exception: it opens a new session, and the old one's turn, if open, ends as cancelled.
+
+    **Leaving.** The ``async with`` block, unless an exception leaves it, lets the queued reply be heard out while there
+    is a line. `close` ends at once. An open turn is cancelled then.
 
     Args:
         manager: Of the process.
@@ -104,7 +113,7 @@ class TelephonyCall:
         self._transport: StreamTransport | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
-        self._ignored = 0
+        self._tally = Tally()
 
     @property
     def session(self) -> Session:
@@ -126,7 +135,7 @@ class TelephonyCall:
         """Take in a message; return what the agent may want to know.
 
         None for what is stopgap's own business (its marks), sound that is not the caller's, and bad messages: those are
-        ignored, with one logged warning a call.
+        ignored, with one logged warning a call; so is what the provider complains of logged once.
         """
         if self._transport is not None:
             self._transport.alive()
@@ -135,15 +144,16 @@ class TelephonyCall:
             if isinstance(message, Media):
                 return self._heard(message)
         except UsageError as exc:
-            self._ignore(str(exc))
+            self._tally.ignore("message", str(exc))
             return None
         match message:
             case StreamStarted():
                 await self._on_start(message)
             case StreamStopped():
-                self.line_lost()
+                if self._transport is not None:
+                    self._transport.lose()
             case StreamFailed(reason):
-                logger.warning("the provider complains: %s", reason)
+                self._tally.complaint(reason)
             case MarkPlayed(name) if name.startswith(MARK_PREFIX):
                 if self._transport is not None:
                     self._transport.playout.echoed(name, asyncio.get_running_loop().time())
@@ -151,14 +161,14 @@ class TelephonyCall:
         return message
 
     def attach(self, send_text: SendText) -> None:
-        """Go on over another socket, whose ``start`` `receive` will get."""
+        """Go on over another socket, whose ``start`` `receive` will get; what the old one has not taken is given up."""
         self.line_lost()
         self._send_text = send_text
 
     def line_lost(self) -> None:
         """Note that the socket is gone; `receive` and failed sends notice by themselves."""
         if self._transport is not None:
-            self._transport.lose()
+            self._transport.abandon()
 
     async def close(self) -> None:
         """End the conversation: sound stops, an open turn is cancelled. May be called twice."""
@@ -167,13 +177,14 @@ class TelephonyCall:
             await self._end_session()
 
     def statistics(self) -> dict[str, float]:
-        """Return counters: messages_ignored, lines_lost, clears, resent_s (s of sound sent twice), behind_s."""
-        counts = {"messages_ignored": float(self._ignored)}
-        if self._transport is not None and self._session is not None:
-            playout = self._transport.playout
-            counts |= {"lines_lost": float(self._transport.losses), "clears": float(playout.clears)}
-            counts |= {"resent_s": playout.resent / self._session.rate, "behind_s": playout.behind_s}
-        return counts
+        """Return counters.
+
+        messages_ignored, complaints (of the provider), lines_lost, slow_sends (more than 2 s for a message), clears,
+        resent_s (s of sound sent twice) and behind_s (s by which the provider is behind now).
+        """
+        if self._transport is None:
+            return {**self._tally.statistics({}), "behind_s": 0.0}
+        return {**self._tally.statistics(self._transport.counters()), "behind_s": self._transport.playout.behind_s}
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,7 +192,12 @@ class TelephonyCall:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self.close()
+        """Let the queued reply be heard out, unless an exception leaves the block, and close."""
+        try:
+            if kind is None and self.connected:
+                await self._hear_out()
+        finally:
+            await self.close()
 
     def _heard(self, media: Media) -> CallerAudio | None:
         if media.track != "inbound" or self._hears is None:
@@ -196,13 +212,14 @@ class TelephonyCall:
             self._hears = self._incoming or received_format(start)
         except UsageError as exc:
             self._hears = None
-            self._ignore(f"{exc}; what the caller says is not heard")
+            self._tally.ignore("incoming", f"{exc}; what the caller says is not heard")
         try:
             dialect = Dialect.of(start, self._outgoing)
-        except UsageError:
+        except UsageError as exc:
             dialect = Dialect.of(start, AudioFormat())
-            self._ignore(f"encoding {start.encoding!r} is not spoken here; mu-law is sent, unless outgoing= says else")
+            self._tally.ignore("outgoing", f"{exc}; mu-law is sent, unless outgoing= is given")
         if self._session is not None and self._session.rate != dialect.format.rate:
+            self.line_lost()  # what is left of the old stream must not get onto the new one
             await self._end_session()
         if self._session is None or self._session.closed:
             self._open(start, dialect)
@@ -211,6 +228,8 @@ class TelephonyCall:
 
     def _open(self, start: StreamStarted, dialect: Dialect) -> None:
         rate = dialect.format.rate
+        if self._transport is not None:
+            self._tally.add(self._transport.counters())
         output = FrameOutput(rate, 20.0, latency_s=self._latency_s)
         self._session = self._manager.session(
             output, id=self._id or start.call_id, language=self._language, voice=self._voice, listener=self._listener
@@ -239,10 +258,28 @@ class TelephonyCall:
         if not sender.done():
             sender.cancel()
 
-    def _ignore(self, why: str) -> None:
-        self._ignored += 1
-        if self._ignored == 1:
-            logger.warning("%s: ignored; the call goes on, and further such messages are only counted", why)
+    async def _hear_out(self) -> None:
+        """Wait until the queued reply was heard; not for ever where the provider plays nothing."""
+        assert self._transport is not None
+        self._transport.end()
+        left = self._reply_left()
+        if not left:
+            return
+        patience = left + PATIENCE_S
+        while self.connected and patience > 0.0 and (left := self._reply_left()):
+            pause = min(left, 0.1)
+            patience -= pause
+            await asyncio.sleep(pause)
+        if self.connected:
+            await asyncio.sleep(GRACE_S)
+
+    def _reply_left(self) -> float:
+        """Return the s until the provider has played what is queued of the reply."""
+        assert self._transport is not None
+        left = self.session.reply_left_s
+        if not left and self.session.waiting:
+            return 0.0  # the provider owes fillers at most
+        return left + self._transport.playout.owes_s(asyncio.get_running_loop().time())
 
 
 async def _feed(output: FrameOutput, transport: StreamTransport, lead_ms: float) -> None:

@@ -15,10 +15,11 @@ def received_format(start: StreamStarted) -> AudioFormat:
     """Return the format of what the stream brings.
 
     Raises:
-        UsageError: if stopgap does not speak it.
+        UsageError: if stopgap does not speak it, or it is not mono.
     """
-    format = AudioFormat.named(start.encoding, start.rate)
-    return replace(format, byte_order="big") if start.provider == "telnyx" else format
+    if start.channels != 1:  # how they would lie in a message, no provider documents
+        raise UsageError(f"channels={start.channels} are not understood here; have the provider send mono")
+    return _told_format(start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Dialect:
             UsageError: if stopgap does not speak that format.
         """
         if format is None:
-            format = AudioFormat() if start.provider == "telnyx" else received_format(start)
+            format = AudioFormat() if start.provider == "telnyx" else _told_format(start)
         return cls(start.provider, start.stream_id, format)
 
     @property
@@ -101,3 +102,8 @@ class Dialect:
             case "twilio":
                 stream = {"streamSid": self.stream_id}
         return json.dumps({"event": event, **stream, **parts}, separators=(",", ":"))
+
+
+def _told_format(start: StreamStarted) -> AudioFormat:
+    format = AudioFormat.named(start.encoding, start.rate)
+    return replace(format, byte_order="big") if start.provider == "telnyx" else format

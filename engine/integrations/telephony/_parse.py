@@ -21,7 +21,7 @@ from ._messages import (
 )
 
 MESSAGE_LONGEST = 1 << 18
-"""Characters. Providers send 20 to 100 ms of sound a message; Exotel allows 100 KB."""
+"""Characters. Providers send 20 to 100 ms of sound a message; Exotel allows 100 KB. Have the server refuse more."""
 
 _BY_STREAM_KEY: dict[str, ProviderName] = {
     "streamSid": "twilio", "stream_id": "telnyx", "streamId": "plivo", "stream_sid": "exotel"
@@ -84,14 +84,15 @@ def _started(message: Mapping[str, Any]) -> StreamStarted:
         raise UsageError("start has no mediaFormat (or media_format)")
     call = next((start[key] for key in ("callSid", "call_control_id", "callId", "call_sid") if key in start), None)
     own = start.get("customParameters", start.get("custom_parameters"))
+    given = {str(k): str(v) for k, v in own.items()} if isinstance(own, dict) else _headers(message)
     return StreamStarted(
         provider=_BY_STREAM_KEY[key],
-        stream_id=start.get(key, message.get(key)),
-        call_id=call if isinstance(call, str) else None,
+        stream_id=_clean(start.get(key, message.get(key))),
+        call_id=_clean(call) if isinstance(call, str) else None,
         encoding=_text(media, "mediaFormat", "encoding"),
         rate=_whole(media.get("sampleRate", media.get("sample_rate"))),
         channels=_whole(media.get("channels")) or 1,
-        parameters={str(k): str(v) for k, v in own.items()} if isinstance(own, dict) else _headers(message),
+        parameters={_clean(name): _clean(value) for name, value in given.items()},
     )
 
 
@@ -113,7 +114,7 @@ def _media(media: Mapping[str, Any], message: Mapping[str, Any]) -> Media:
     track = media.get("track", "inbound")
     return Media(
         payload=sound,
-        track=track.removesuffix("_track") if isinstance(track, str) else "inbound",
+        track=_clean(track).removesuffix("_track") if isinstance(track, str) else "inbound",
         timestamp_ms=_whole(media.get("timestamp")),
         chunk=_whole(media.get("chunk")),
         sequence=_whole(message.get("sequenceNumber", message.get("sequence_number"))),
@@ -131,7 +132,12 @@ def _text(part: Mapping[str, Any], where: str, name: str) -> str:
     value = part.get(name)
     if not isinstance(value, str):
         raise UsageError(f"{where} has no {name}, or it is no text")
-    return value
+    return _clean(value)
+
+
+def _clean(text: str) -> str:
+    """Return *text* without halves of characters, which JSON allows and hardly anything that is done to text does."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _whole(value: Any) -> int | None:

@@ -31,6 +31,8 @@ class Play:
     """Queue this."""
 
     samples: Samples
+    first: int
+    """The number of the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Playout:
         self._past: deque[tuple[_Run, int]] = deque(maxlen=256)
         """Earlier ones, and the sample at which each ended."""
         self._clearing = False
+        self._untaken: int | None = None
+        """The first sample that was ordered and that the socket has not taken yet; None: it has taken all."""
         self._marks = 0
         self._marked = 0
         self._pending: dict[str, tuple[int, _Run]] = {}
@@ -120,6 +124,11 @@ class Playout:
         """Samples that were sent a second time."""
 
     @property
+    def resent_s(self) -> float:
+        """s of sound that was sent a second time."""
+        return self.resent / self._rate
+
+    @property
     def behind_s(self) -> float:
         """s by which the provider is behind where the clock alone would have it; at most half the lead."""
         if not (self._believes and self._trips_of_run):
@@ -131,6 +140,11 @@ class Playout:
         if self._run is None:
             return self._sent
         return min(self._sent, self._run.played(now - self.behind_s, self._rate))
+
+    def owes_s(self, now: float) -> float:
+        """Return by how many s of sound the provider is behind what was to be heard by now."""
+        due = self._kept_from + len(self._track) - self._ahead
+        return max(0, due - self.position(now)) / self._rate
 
     def take(self, first: int, samples: Samples, now: float) -> None:
         """Play *samples* from the number *first* on, in the place of what was to be played from there on."""
@@ -145,7 +159,7 @@ class Playout:
         self._track, self._kept_from = self._track[spare:], self._kept_from + spare
 
     def orders(self, now: float) -> list[Order]:
-        """Return what to tell the provider. It is taken to have been told."""
+        """Return what to tell the provider, now and in this order. Say what of it was `taken`."""
         orders: list[Order] = [Clear()] if self._clearing else []
         self._clearing = False
         end = self._kept_from + len(self._track)
@@ -164,17 +178,29 @@ class Playout:
             if not size or self._sent + size > position + self._lead:
                 break
             start = self._sent - self._kept_from
-            orders.append(Play(self._track[start : start + size].copy()))
+            orders.append(Play(self._track[start : start + size].copy(), self._sent))
+            self._untaken = self._sent if self._untaken is None else self._untaken
             self._sent += size
             ended = self._sent >= sounds_until and sounds_until + self._frame <= end
             if self._mark_every and (ended or self._sent - self._marked >= self._mark_every):
                 orders.append(self._mark())
         return orders
 
-    def under_way(self, now: float) -> None:
-        """Take in that the socket has taken some sound: a queue that begins with it begins now."""
-        if self._run is not None and not self._run.under_way:
-            self._run.at, self._run.under_way = now, True
+    def taken(self, play: Play, now: float) -> None:
+        """Take in that the socket has taken *play*: a queue that begins with it, or had run dry before, begins now."""
+        until = play.first + len(play.samples)
+        self._untaken = until if until < self._sent else None
+        run = self._run
+        if run is None:
+            return
+        if not run.under_way:
+            run.at, run.under_way = now, True
+        elif run.played(now - self.behind_s, self._rate) > play.first:
+            self._end_run(play.first)
+            self._run = _Run(play.first, now, under_way=True)
+            for name, (sample, _) in self._pending.items():
+                if sample > play.first:
+                    self._pending[name] = sample, self._run
 
     def echoed(self, name: str, now: float) -> None:
         """Take in that the mark *name* came back. Those of sound that was cleared, and unknown ones, say nothing."""
@@ -191,7 +217,9 @@ class Playout:
 
     def lost(self, at: float) -> None:
         """Take in that the line was gone at *at* with all that it held: what was not played then will be sent again."""
-        self._sent = max(self._was_played(at), self._kept_from)
+        played = self._was_played(at) if self._untaken is None else min(self._was_played(at), self._untaken)
+        self._sent = max(played, self._kept_from)
+        self._untaken = None
         self._end_run(self._sent)
         self._past.clear()
         self._pending.clear()

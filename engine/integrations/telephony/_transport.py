@@ -17,8 +17,8 @@ logger = logging.getLogger("stopgap")
 SendText = Callable[[str], Awaitable[None]]
 """Sends one WebSocket text message; raises when the socket is gone."""
 
-PATIENCE_S = 2.0
-"""s after which a socket that takes nothing any more counts as gone."""
+SLOW_S = 2.0
+"""s for one message that are worth a warning."""
 REPEAT_S = 2.5
 """s of sound that are played again at most after a line that was lost without a word."""
 
@@ -30,6 +30,9 @@ class StreamTransport:
     and reply go on where they stopped once there is a line again, from the first sample that was not played. What
     may have been played, from when the line was last known to be there on, is played again: at most `REPEAT_S`.
 
+    A socket that takes a message slowly, or not at all, is no lost line: `put` waits for it, and what the provider has
+    played out meanwhile goes on from there. Only an exception, `lose` and `abandon` end a line.
+
     Args:
         send_text: Of the socket.
         playout: Made for the output's rate and frames.
@@ -38,7 +41,7 @@ class StreamTransport:
 
     def __init__(self, send_text: SendText, playout: Playout, on_put: Callable[[], None] = lambda: None) -> None:
         self.playout = playout
-        self.losses = 0
+        self._losses = self._slow = 0
         self._send_text, self._on_put = send_text, on_put
         self._dialect: Dialect | None = None
         self._alive_at = 0.0
@@ -46,10 +49,19 @@ class StreamTransport:
         self._news = asyncio.Event()
         self._line = 0
         """Counts the lines there were."""
+        self._sending: asyncio.Timeout | None = None
+        """The message that the socket is taking: expires when nobody waits for that any more."""
 
     @property
     def connected(self) -> bool:
-        return self._dialect is not None
+        return self._dialect is not None and not self._closed
+
+    def counters(self) -> dict[str, float]:
+        """Return lines_lost, slow_sends (messages that took more than 2 s), clears and resent_s (s sent twice)."""
+        return {
+            "lines_lost": float(self._losses), "slow_sends": float(self._slow), "clears": float(self.playout.clears),
+            "resent_s": self.playout.resent_s,
+        }  # fmt: skip
 
     def connect(self, dialect: Dialect, send_text: SendText | None = None) -> None:
         """There is a line, perhaps another one: over a new socket, if *send_text* is given."""
@@ -68,11 +80,18 @@ class StreamTransport:
         if self._dialect is None:
             return
         self.playout.lost(max(self._alive_at, asyncio.get_running_loop().time() - REPEAT_S))
-        self.losses += 1
+        self._losses += 1
         self._line += 1
         self._dialect = None
         if not self._closed:
             self._news.clear()
+
+    def abandon(self) -> None:
+        """The socket is gone, and with it the line: what it has not taken yet is given up."""
+        self.lose()
+        if self._sending is not None:
+            self._sending.reschedule(asyncio.get_running_loop().time())
+            self._sending = None
 
     def end(self) -> None:
         """What comes is the last: it is sent if there is a line, and no other one is waited for."""
@@ -99,21 +118,40 @@ class StreamTransport:
             if self._closed or dialect is None:
                 continue
             try:
-                async with asyncio.timeout(PATIENCE_S):
-                    for order in self.playout.orders(now()):
-                        await self._send_text(_said(order, dialect))
-                        if line != self._line:
-                            break
-                        if isinstance(order, Play):
-                            self.playout.under_way(now())
-                    else:
-                        return
+                for order in self.playout.orders(now()):
+                    await self._taken(_said(order, dialect), now)
+                    if line != self._line:
+                        break
+                    if isinstance(order, Play):
+                        self.playout.taken(order, now())
+                else:
+                    return
             except Exception as exc:  # of whatever web framework it is
                 if self._ending:
                     self.close()
                 elif line == self._line:
                     logger.warning("the line of a call is gone (%r); its sound waits for another one", exc)
                     self.lose()
+
+    async def _taken(self, text: str, now: Callable[[], float]) -> None:
+        """Wait, however long, until the socket has taken *text*; `abandon` ends that with a TimeoutError."""
+        since = now()
+        try:
+            async with asyncio.timeout(None) as self._sending:
+                await self._send_text(text)
+        finally:
+            self._sending = None
+            self._took(now() - since)
+
+    def _took(self, seconds: float) -> None:
+        if seconds > SLOW_S:
+            self._slow += 1
+            if self._slow == 1:
+                logger.warning(
+                    "the socket of a call kept a message waiting for %.1f s, or the event loop was blocked: nothing "
+                    "was sent meanwhile; the call goes on, and more of this is only counted",
+                    seconds,
+                )
 
 
 async def send_paced(output: FrameOutput, transport: AheadTransport) -> None:
