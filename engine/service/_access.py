@@ -22,8 +22,8 @@ _ISSUER = APIKeyHeader(
 )  # fmt: skip
 
 
-def runtime(request: Request) -> Runtime:
-    """Return the process's parts."""
+async def runtime(request: Request) -> Runtime:
+    """Return the process's parts. Not a plain function: that would be run in a thread."""
     found: Runtime = request.app.state.runtime
     return found
 
