@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +21,9 @@ from ._runtime import Runtime
 from ._settings import ServiceConfig
 from .storage import DatabaseError
 
+DATABASE_THREADS = 2
+"""Calls to the database that go on at once."""
+
 
 def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI:
     """Return the service as an ASGI application.
@@ -34,6 +38,8 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = runtime if runtime is not None else await asyncio.to_thread(Runtime.open, config)
         app.state.runtime = parts
+        # few threads: more of them than this take the interpreter from the event loop, and SQLite has one writer anyway
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS, "stopgap-database"))
         yield
         await parts.close()
 

@@ -149,11 +149,12 @@ class Interaction:
         self._started = self._session.fillers_started
         sounds = self._turn.record.sounds
         for sound in sounds[self._heard :]:
-            filler = self._service.contents.of(sound.clip, self._request.response_format)
-            since = self._sites.latest
-            self._tell_nowait(
-                ActionTooLong(filler=filler, previously_started_event=None if since is None else _dumped(since))
-            )
+            since = None if self._sites.latest is None else _dumped(self._sites.latest)
+            contents = self._service.contents
+            self._note({"type": "action-too-long", "filler": contents.of(sound.clip, "text"), "clip": sound.clip,
+                        "previously_started_event": since})  # fmt: skip
+            filler = contents.of(sound.clip, self._request.response_format)
+            self._tell_nowait(ActionTooLong(filler=filler, previously_started_event=since))
         self._heard = len(sounds)
 
     # The agent ------------------------------------------------------------------------------------------------
@@ -219,8 +220,7 @@ class Interaction:
             self._turn.milestone("tool_started", tool=site_name(*name, site))
         if entered:
             self._works_on()
-        if len(self._actions) < MOST_ACTIONS:
-            self._actions.append(_dumped(action))
+        self._note(_dumped(action))
         if self._wants(action):
             await self._events.put(CurrentAgentAction(action=action))
 
@@ -285,9 +285,12 @@ class Interaction:
     def _wants(self, action: Action) -> bool:
         return self._wanted is not None and self._wanted.passes(getattr(action, "type", ""))
 
-    def _tell_nowait(self, action: AnyAction) -> None:
+    def _note(self, action: dict[str, Any]) -> None:
+        """Keep *action* for storage: of a filler its words, not its sound."""
         if len(self._actions) < MOST_ACTIONS:
-            self._actions.append(_dumped(action))
+            self._actions.append(action)
+
+    def _tell_nowait(self, action: AnyAction) -> None:
         if self._wants(action):
             with contextlib.suppress(asyncio.QueueFull):  # a client that slow has other worries than a filler
                 self._events.put_nowait(CurrentAgentAction(action=action))

@@ -14,8 +14,6 @@ from ._settings import ServiceConfig
 
 CONNECTIONS = 2000
 """Connections at once; what is more is answered 503."""
-SWITCH_S = 0.001
-"""s for which a thread may keep the interpreter while others wait: planning must not hold up the event loop."""
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -47,7 +45,6 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
         UsageError: if the address cannot be listened on.
     """
     logging.config.dictConfig(LOGGING)
-    sys.setswitchinterval(SWITCH_S)
     runtime = Runtime.open(config)
     gc.freeze()  # what lives as long as the process need not be looked through again and again
     settings = uvicorn.Config(
