@@ -1,23 +1,25 @@
 """Who asks, what they may do, and how often."""
 
 import asyncio
+import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
 
+from ._openapi import BASIC, BEARER, ISSUER
 from ._problems import refused
 from ._rates import Allowance
 from ._runtime import Runtime
 from .identity import Permission, Principal, parsed_authorization
 
 Organization = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The organization's id.")]
-_BEARER = HTTPBearer(scheme_name="Bearer-Authorization", bearerFormat="JWT", auto_error=False)
+_BEARER = HTTPBearer(scheme_name=BEARER, bearerFormat="JWT", auto_error=False)
 _BASIC = HTTPBasic(
-    scheme_name="Basic", auto_error=False, description="User name {org_id}_{user_id}, the token as password."
+    scheme_name=BASIC, auto_error=False, description="User name {org_id}_{user_id}, the token as password."
 )
 _ISSUER = APIKeyHeader(
-    name="X-ORG-ID", scheme_name="Bearer-Authorization-Organization", auto_error=False,
+    name="X-ORG-ID", scheme_name=ISSUER, auto_error=False,
     description="The organization that issued the token, where it is not the one asked.",
 )  # fmt: skip
 
@@ -57,6 +59,20 @@ async def admit(
     """
     asking.require(permission, organization)
     return await allowed(parts, endpoint, organization, asking.user)
+
+
+def origin(request: Request) -> str:
+    """Return where *request* comes from: its address, of IPv6 the network, of which one caller has all addresses."""
+    host = request.client.host if request.client is not None else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)).network_address)
 
 
 async def allowed(parts: Runtime, endpoint: str, organization: str, user: str) -> Allowance:

@@ -8,13 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Response
-from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
 
 from . import _problems
 from ._access import Parts
-from ._events import AnyEvent
 from ._guard import Guard
+from ._openapi import description
 from ._problems import answers, refused
 from ._routes import router
 from ._runtime import Runtime
@@ -50,14 +48,15 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     _problems.install(app)
     app.include_router(router)
     app.add_middleware(
-        Guard, most_bytes=round(config.body_mb * 1e6), in_maintenance=lambda: app.state.runtime.in_maintenance
-    )
+        Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
+        in_maintenance=lambda: app.state.runtime.in_maintenance,
+    )  # fmt: skip
 
     @app.get("/healthz", status_code=204)
     async def healthz() -> None:
         """Answer while the process runs."""
 
-    @app.get("/readyz", status_code=204, responses=answers(503))
+    @app.get("/readyz", status_code=204, responses=answers(500, 503))
     async def readyz(parts: Parts) -> Response:
         """Answer 204 where requests are: the database is there, and no maintenance."""
         if parts.in_maintenance:
@@ -70,12 +69,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-            event = TypeAdapter[Any](AnyEvent).json_schema(ref_template="#/components/schemas/{model}")
-            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(event.pop("$defs"))
-            schemas["Event"] = event
-            app.openapi_schema = schema
+            app.openapi_schema = description(app)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

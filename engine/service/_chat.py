@@ -7,6 +7,8 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ._agents import AgentRequest, Answer, Milestone
 
+OPENING = "Begin the conversation: greet the user in one short sentence, and ask what you can do for them."
+"""Said to the endpoint where there is nothing else to say: an empty list of messages is an error to it."""
 _ROLES = {"user": "user", "agent": "assistant"}
 
 
@@ -16,7 +18,7 @@ class ChatAgent:
     Args:
         url: Base URL, such as ``http://127.0.0.1:8000/v1``.
         model: Model asked for.
-        instructions: System prompt; empty: none.
+        instructions: System prompt; empty: none, but for `OPENING` where nobody has said anything yet.
         api_key: Key; endpoints on one's own machine mostly want none.
     """
 
@@ -45,4 +47,6 @@ class ChatAgent:
         said += [("system", f"{event.at.isoformat()}: {event.content}") for event in request.external_events]
         if request.text:
             said.append(("system" if request.message_type == "external-event" else "user", request.text))
+        if not said:
+            said = [("system", OPENING)]
         return [{"role": role, "content": text} for role, text in said]  # type: ignore[misc]

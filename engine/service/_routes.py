@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-from ._access import Asking, Organization, Parts, admit, allowed
+from ._access import Asking, Organization, Parts, admit, allowed, origin
 from ._agents import AgentRequest, Message
+from ._body import parsed_json
 from ._filter import LONGEST, ActionFilter, action_filter
 from ._form import FORM_SCHEMA, parsed_form
 from ._interaction import Interaction, Service
-from ._problems import answers, refused
+from ._problems import RATE_HEADERS, answers, refused
 from ._runtime import Runtime
 from ._settings import Id
 from ._speech import decoded, parsed_audio_config
@@ -23,6 +25,7 @@ from .storage import Lease, NewConversation, Said
 
 HISTORY = 200
 """Interactions before this one that an agent is told of."""
+MOST_TAGS = 20
 router = APIRouter(prefix="/v1/{organization}")
 Format = Literal["text", "voice"]
 ActionType = Annotated[
@@ -34,8 +37,16 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[\w\s_]+$", max_length=100)]
 TagValue = Annotated[str, StringConstraints(max_length=100)]
 _EVENTS: dict[str, Any] = {
     "description": "Events, one JSON object a line. The status says nothing of what comes: an `error` may follow.",
+    "headers": RATE_HEADERS,
     "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Event"}}},
 }
+
+
+def _few(tags: object) -> object:
+    """Check how many there are before anything else, lest each of a million be told that it is wrong."""
+    if isinstance(tags, dict) and len(tags) > MOST_TAGS:
+        raise PydanticCustomError("too_long", "there are more than {most} tags", {"most": MOST_TAGS})
+    return tags
 
 
 class SignedIn(BaseModel):
@@ -52,26 +63,32 @@ class ConversationRequest(BaseModel):
     initial_message: Text | None = None
     """None: the agent opens."""
     initial_message_type: Literal["user-message", "external-event"] | None = None
-    tags: dict[Tag, TagValue | None] = Field(
-        default={}, max_length=20, json_schema_extra={"additionalProperties": False}
+    tags: Annotated[dict[Tag, TagValue | None], BeforeValidator(_few)] = Field(
+        default={}, max_length=MOST_TAGS, json_schema_extra={"additionalProperties": False}
     )
     is_test: bool = False
 
 
-@router.post("/user/signin_with_api_key", responses=answers(401, 422, 429, 503))
+@router.post(
+    "/user/signin_with_api_key",
+    responses={200: {"headers": RATE_HEADERS}, **answers(401, 408, 413, 422, 429, 500, 503)},
+)
 async def sign_in_with_api_key(
     organization: Organization,
     request: Request,
+    response: Response,
     parts: Parts,
     x_api_key: Annotated[str, Header(max_length=200)],
     x_api_key_id: Annotated[str, Header(max_length=64)],
     x_user_id: Annotated[str, Header(max_length=64)],
 ) -> SignedIn:
     """Exchange an API key for a token."""
-    origin = request.client.host if request.client is not None else "unknown"
-    await allowed(parts, "sign_in", organization, f"{origin} {x_user_id}")
-    await allowed(parts, "sign_in_origin", organization, origin)  # checking a key is dear: nobody may ask for many
-    token = await asyncio.to_thread(parts.identity.sign_in, organization, x_user_id, x_api_key_id, x_api_key)
+    address = origin(request)
+    # checking a key is dear: nobody may ask for many, whichever organization and user they name
+    await allowed(parts, "sign_in_origin", "any", address)
+    allowance = await allowed(parts, "sign_in", organization, f"{address} {x_user_id}")
+    token = await parts.signing_in.run(parts.identity.sign_in, organization, x_user_id, x_api_key_id, x_api_key)
+    response.headers.update(allowance.headers)
     return SignedIn(id_token=token.text, expires_at=datetime.fromtimestamp(token.expires_at, UTC))
 
 
@@ -79,11 +96,17 @@ async def sign_in_with_api_key(
     "/conversation/",
     status_code=201,
     response_class=Response,
-    responses={201: _EVENTS, **answers(400, 401, 403, 404, 409, 413, 422, 429, 503)},
+    responses={201: _EVENTS, **answers(400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 503)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": ConversationRequest.model_json_schema()}},
+        }
+    },
 )
 async def create_conversation(
     organization: Organization,
-    body: ConversationRequest,
+    http_request: Request,
     parts: Parts,
     asking: Asking,
     response_format: Format,
@@ -92,6 +115,7 @@ async def create_conversation(
     """Begin a conversation. It is stored when its first interaction is complete, and not at all if that fails."""
     allowance = await admit(parts, asking, Permission.CREATE_CONVERSATION, organization, "create")
     wanted = action_filter(current_agent_action_type)
+    body = await parsed_json(http_request, ConversationRequest)
     service = _service(parts, body.service_id, response_format)
     if body.service_version_set_name != "release":
         raise refused(404, "there is no such version set; write release")
@@ -120,7 +144,7 @@ async def create_conversation(
 @router.post(
     "/conversation/{conversation_id}/interact",
     response_class=Response,
-    responses={200: _EVENTS, **answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)},
+    responses={200: _EVENTS, **answers(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
 )
 async def interact_with_conversation(
@@ -138,7 +162,6 @@ async def interact_with_conversation(
     allowance = await admit(parts, asking, Permission.INTERACT_WITH_CONVERSATION, organization, "interact")
     wanted, audio_config = action_filter(current_agent_action_type), parsed_audio_config(request_audio_config)
     sent = await parsed_form(http_request, speech=request_format == "voice")
-    audio = None if sent.audio is None else await asyncio.to_thread(decoded, sent.audio, audio_config)
     lease = await asyncio.to_thread(parts.stores.leases.claim, organization, conversation_id, user=asking.user)
     unit = _unit(parts, lease, None)
     try:
@@ -146,6 +169,10 @@ async def interact_with_conversation(
             parts.history.said, organization, conversation_id, user=asking.user, last=HISTORY
         )
         service = _service(parts, found.conversation.service, response_format)
+        if sent.audio is not None and service.settings.agent_url is not None:
+            raise refused(400, "this service does not hear; send text")
+        # only now: it is dear, and nobody should have it done for a conversation that is not theirs
+        audio = None if sent.audio is None else await parts.decoding.run(decoded, sent.audio, audio_config)
         request = AgentRequest(
             organization, asking.user, conversation_id, service.name, response_format,
             message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
@@ -160,15 +187,20 @@ async def interact_with_conversation(
 @router.post(
     "/conversation/{conversation_id}/finish/",
     status_code=204,
-    responses=answers(400, 401, 403, 404, 409, 422, 429, 503),
+    responses={204: {"headers": RATE_HEADERS}, **answers(400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 503)},
 )
 async def finish_conversation(
-    organization: Organization, conversation_id: Annotated[Id, Path()], parts: Parts, asking: Asking
+    organization: Organization,
+    conversation_id: Annotated[Id, Path()],
+    response: Response,
+    parts: Parts,
+    asking: Asking,
 ) -> None:
     """End a conversation."""
-    await admit(parts, asking, Permission.FINISH_CONVERSATION, organization, "finish")
+    allowance = await admit(parts, asking, Permission.FINISH_CONVERSATION, organization, "finish")
     await asyncio.to_thread(parts.stores.conversations.finish, organization, conversation_id, user=asking.user)
     parts.sessions.forget(conversation_id)
+    response.headers.update(allowance.headers)
 
 
 def _service(parts: Runtime, service_id: str, response_format: Format) -> Service:
@@ -200,6 +232,8 @@ def _stream(
     status: int,
     headers: dict[str, str],
 ) -> EventStream:
+    if parts.stopping:
+        raise refused(503, "the service is being stopped; try again in a moment", {"Retry-After": "1"})
     sees_actions = asking.may(Permission.GET_INTERACTION_INSIGHTS, request.organization)
     interaction = Interaction(
         service, request, parts.sessions.take(request.conversation_id), unit,

@@ -1,6 +1,7 @@
 """What one process of the service has: agents, fillers, storage, identity."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -17,8 +18,14 @@ from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._units import Stores
 from ._waits import SharedWaits
+from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
 from .storage import Accounts, Conversations, Database, History, Leases, database_file
+
+logger = logging.getLogger("stopgap.service")
+
+CLOSE_S = 3.0
+"""s that interactions which were stopped are given to end; an agent may refuse to."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +44,13 @@ class Runtime:
     sessions: SessionPool
     pump: Pump
     waits: SharedWaits
+    signing_in: Workers
+    """Where keys are checked: anybody may send some."""
+    decoding: Workers
+    """Where speech is decoded."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    stopping: bool = False
+    """Whether no interaction may begin any more."""
 
     @classmethod
     def open(cls, config: ServiceConfig) -> Self:
@@ -75,6 +88,8 @@ class Runtime:
             sessions=SessionPool(manager),
             pump=pump,
             waits=waits,
+            signing_in=Workers("sign-in", threads=2, waiting=30),
+            decoding=Workers("speech", threads=2, waiting=14),
         )
 
     def run(self, interaction: Interaction) -> None:
@@ -83,12 +98,22 @@ class Runtime:
         self.running.add(task)
         task.add_done_callback(self.running.discard)
 
-    async def close(self) -> None:
-        """Stop what still runs, and close everything."""
+    async def stop(self) -> None:
+        """Stop the interactions that run, and begin no more. Each of their streams ends with an ``error`` event."""
+        self.stopping = True
+        await asyncio.sleep(0)  # one that was only just begun has to be under way, or it could not end in order
         for task in self.running:
             task.cancel()
+
+    async def close(self) -> None:
+        """Stop what still runs, and close everything."""
+        await self.stop()
         if self.running:
-            await asyncio.wait(self.running)
+            _, left = await asyncio.wait(self.running, timeout=CLOSE_S)
+            if left:
+                logger.warning("%d agents go on though they were cancelled; they are left to themselves", len(left))
+        self.signing_in.close()
+        self.decoding.close()
         await self.pump.close()
         await asyncio.to_thread(self.manager.close)
         await asyncio.to_thread(self.waits.close)

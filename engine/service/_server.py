@@ -1,7 +1,10 @@
 """Serving: uvicorn, and logs as JSON lines."""
 
+import asyncio
 import gc
 import logging.config
+import math
+import socket
 import sys
 from typing import Any
 
@@ -32,6 +35,37 @@ LOGGING: dict[str, Any] = {
 }
 
 
+GRACE_S = 5
+"""s in which interactions that were stopped tell their clients so; then connections are cut."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but answers that are not done in time end with an ``error`` event before their connection is cut.
+
+    Args:
+        settings: Uvicorn's.
+        runtime: Whose interactions those are.
+        drain_s: s until then, from the signal.
+    """
+
+    def __init__(self, settings: uvicorn.Config, runtime: Runtime, drain_s: float) -> None:
+        super().__init__(settings)
+        self._runtime = runtime
+        self._drain_s = drain_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and end."""
+        stopping = asyncio.create_task(self._stop(), name="stopgap-drain")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            stopping.cancel()
+
+    async def _stop(self) -> None:
+        await asyncio.sleep(self._drain_s)
+        await self._runtime.stop()
+
+
 def run(config: ServiceConfig, host: str, port: int) -> None:
     """Serve until a signal ends it: no new requests then, and running answers end within ``drain_s``.
 
@@ -49,12 +83,12 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
     gc.freeze()  # what lives as long as the process need not be looked through again and again
     settings = uvicorn.Config(
         create_app(config, runtime), host, port, log_config=None, access_log=False, server_header=False,
-        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=round(config.drain_s) or None,
+        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=max(1, math.ceil(config.drain_s)) + GRACE_S,
     )  # fmt: skip
     try:
-        socket = settings.bind_socket()
+        listener = settings.bind_socket()
     except SystemExit:
         raise UsageError(f"{host}:{port} cannot be listened on; is something else there?") from None
-    with socket:
-        print(f"listening on http://{host}:{socket.getsockname()[1]}", file=sys.stderr, flush=True)
-        uvicorn.Server(settings).run([socket])
+    with listener:
+        print(f"listening on http://{host}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
+        Server(settings, runtime, config.drain_s).run([listener])

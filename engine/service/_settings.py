@@ -38,9 +38,9 @@ class ServiceSettings(Section):
     api_key_env: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_]\w*$")
     """Environment variable that holds the key for *agent_url*."""
     instructions: str = Field(default="", max_length=100_000)
-    """System prompt for *agent_url*."""
+    """System prompt for *agent_url*. Empty: where the agent is to speak first, it is asked for a greeting."""
     voice: bool = False
-    """Whether the agent speaks: voice responses are refused (400) where it does not."""
+    """Whether the agent speaks: voice responses are refused (400) where it does not. Not with *agent_url*."""
     tools: dict[str, SiteFillers] = {}
     """By tool id."""
     decisions: dict[str, SiteFillers] = {}
@@ -54,6 +54,8 @@ class ServiceSettings(Section):
     def _has_one_agent(self) -> Self:
         if (self.agent is None) == (self.agent_url is None):
             raise ValueError('a service needs one agent: write either agent = "module:function" or agent_url = "http…"')
+        if self.voice and self.agent_url is not None:
+            raise ValueError("an agent behind a chat endpoint (agent_url) does not speak; leave voice out")
         return self
 
 
@@ -76,8 +78,10 @@ class ServiceConfig(Section):
     """s that an agent may take for a whole answer."""
     body_mb: float = Field(default=10.0, gt=0, le=100)
     """MB (10^6 bytes) of a request's body."""
+    body_s: float = Field(default=30.0, gt=0, le=3600)
+    """s from a request's beginning to its body's end; what is slower is answered 408."""
     drain_s: float = Field(default=30.0, ge=0, le=3600)
-    """s that running answers are given to end when the service is stopped."""
+    """s that running answers are given to end when the service is stopped; then they end with an ``error`` event."""
     rates: dict[Endpoint, Annotated[int, Field(ge=1, le=100_000)]] = {}
     """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5), and sign-ins of one address (60)."""
     services: dict[Name, ServiceSettings] = Field(default={}, max_length=100)

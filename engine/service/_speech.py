@@ -4,14 +4,23 @@ import io
 from typing import Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ...fillers import UsageError
 from ._agents import Speech
 
-LONGEST_S = 600.0
+LONGEST_S = 300.0
 """s of speech in one message."""
+RATES = (4_000, 48_000)
+"""Hz, lowest and highest."""
+MOST_CHANNELS = 2
+FORMATS = ("WAV", "WAVEX", "MP3")
+"""As libsndfile calls them: it reads many more, some of which hold hours in a few bytes."""
+BLOCK_FRAMES = 65_536
+"""Frames decoded at a time: what all channels of a whole message take is never needed at once."""
+_NO_AUDIO = "recorded_message is no audio that can be decoded; send MP3, WAV or PCM"
 
 
 class Mp3(BaseModel):
@@ -55,23 +64,53 @@ def parsed_audio_config(text: str | None) -> Mp3 | Pcm | None:
 
 
 def decoded(data: bytes, config: Mp3 | Pcm | None) -> Speech:
-    """Return the speech in *data*, mono float32.
+    """Return the speech in *data*, mono float32. It takes a processor, some ms for each second of speech.
 
     Raises:
-        AudioFormatError: if it cannot be decoded, or lasts longer than `LONGEST_S`.
+        AudioFormatError: if it cannot be decoded, lasts longer than `LONGEST_S`, or is not of what is supported.
     """
     if isinstance(config, Pcm) and data[:4] != b"RIFF":
         return _raw(data, config)
+    if not _may_be_supported(data):
+        raise AudioFormatError(_NO_AUDIO)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            most = round(LONGEST_S * file.samplerate)
-            samples = file.read(most + 1, dtype="float32", always_2d=True)
-            rate = file.samplerate
+            return Speech(_mono(file), int(file.samplerate))
+    except AudioFormatError:
+        raise
     except (soundfile.LibsndfileError, ValueError, RuntimeError) as exc:
-        raise AudioFormatError("recorded_message is no audio that can be decoded; send MP3, WAV or PCM") from exc
-    if len(samples) > most:
-        raise AudioFormatError(f"recorded_message lasts longer than {LONGEST_S:g} s")
-    return Speech(np.ascontiguousarray(samples.mean(axis=1)), int(rate))
+        raise AudioFormatError(_NO_AUDIO) from exc
+
+
+def _may_be_supported(data: bytes) -> bool:
+    """Return whether *data* begins as WAV or MP3: no other format's parser need see what a stranger has sent."""
+    is_wav = data[:4] == b"RIFF" and data[8:12] == b"WAVE"
+    return is_wav or data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] >= 0xE0)
+
+
+def _mono(file: soundfile.SoundFile) -> npt.NDArray[np.float32]:
+    """Return what *file* holds, its channels averaged. Its header is believed in nothing that could cost memory."""
+    rate = file.samplerate
+    if file.format not in FORMATS:
+        raise AudioFormatError(_NO_AUDIO)
+    if not RATES[0] <= rate <= RATES[1] or file.channels > MOST_CHANNELS:
+        raise AudioFormatError(
+            f"recorded_message has {file.channels} channels at {rate} Hz; at most {MOST_CHANNELS}, at {RATES[0]} to "
+            f"{RATES[1]} Hz, are decoded"
+        )
+    most = round(LONGEST_S * rate)
+    samples = np.empty(most, np.float32)  # which takes no memory where nothing is written
+    block = np.empty((BLOCK_FRAMES, file.channels), np.float32)
+    frames = 0
+    while len(read := file.read(out=block)):
+        if frames + len(read) > most:
+            raise AudioFormatError(f"recorded_message lasts longer than {LONGEST_S:g} s")
+        read.mean(axis=1, out=samples[frames : frames + len(read)])
+        frames += len(read)
+    found = samples[:frames].copy()
+    if not np.isfinite(found).all():
+        raise AudioFormatError("recorded_message holds samples that are no numbers")
+    return np.clip(found, -1.0, 1.0, out=found)
 
 
 def _raw(data: bytes, config: Pcm) -> Speech:

@@ -18,6 +18,9 @@ def serve(
         str | None, typer.Option(metavar="URL", help="Or the base URL of an OpenAI-compatible chat API.")
     ] = None,
     model: Annotated[str, typer.Option(help="Model asked for at --agent-url.")] = "default",
+    instructions: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="System prompt for --agent-url.", show_default=False)
+    ] = None,
     voice: Annotated[bool, typer.Option("--voice", help="The agent speaks: allow voice responses.")] = False,
     database: Annotated[
         str | None,
@@ -32,7 +35,7 @@ def serve(
     """Serve an agent: conversations over HTTP, with fillers in the event stream.
 
     Make the database, the first user and their key with `stopgap service init` before. Logs are JSON lines on the error
-    output. SIGTERM or Ctrl+C: no new requests, running answers end.
+    output. SIGTERM or Ctrl+C: no new requests, running answers end within drain_s (30 s).
     """
     check_extra()
     from stopgap.engine.service._server import run
@@ -40,7 +43,7 @@ def serve(
 
     changes: dict[str, Any] = {}
     if agent is not None or agent_url is not None:
-        changes["services"] = {"default": _service(agent, agent_url, model, voice)}
+        changes["services"] = {"default": _service(agent, agent_url, model, instructions, voice)}
     if database is not None:
         changes["database"] = database
     if fillers is not None:
@@ -51,6 +54,8 @@ def serve(
     run(settings, host, port)
 
 
-def _service(agent: str | None, agent_url: str | None, model: str, voice: bool) -> dict[str, Any]:
-    given = {"agent": agent, "agent_url": agent_url, "model": model, "voice": voice}
+def _service(
+    agent: str | None, agent_url: str | None, model: str, instructions: str | None, voice: bool
+) -> dict[str, Any]:
+    given = {"agent": agent, "agent_url": agent_url, "model": model, "instructions": instructions, "voice": voice}
     return {name: value for name, value in given.items() if value is not None}
