@@ -334,14 +334,30 @@ def test_a_client_that_hangs_up_stops_its_agent(service: Running, bare: Bare) ->
 
 
 def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
-    """429 with the headers that the SDK reads; sign-ins are counted apart from everything else."""
+    """429 with the headers that the SDK reads; each endpoint counts apart, sign-ins too; successes have headers."""
     with running(a_config(tmp_path, rates={"create": 1, "finish": 1, "interact": 1, "sign_in": 2})) as service:
         bare = sign_in(service, service.key)
         url = "/conversation/?response_format=text"
-        assert bare.http.post(url, json={"service_id": SERVICE}).headers["X-RateLimit-Remaining"] == "0"
+        created = bare.http.post(url, json={"service_id": SERVICE})
+        assert created.headers["X-RateLimit-Remaining"] == "0"
         again = bare.http.post(url, json={"service_id": SERVICE})
         assert again.status_code == 429
         assert 1 <= int(again.headers["Retry-After"]) <= 60
+
+        headers = {"x-api-key": service.key.key, "x-api-key-id": service.key.id, "x-user-id": service.key.user}
+        signed_in = [bare.http.post("/user/signin_with_api_key", headers=headers) for _ in range(2)]
+        assert [answer.status_code for answer in signed_in] == [200, 429]  # the first of two was the fixture's
+        assert signed_in[0].headers["X-RateLimit-Limit"] == "2"
+        assert signed_in[0].headers["X-RateLimit-Remaining"] == "0"
+        other = sign_in(service, service.another())  # another user at the same address has sign-ins of their own
+        assert other.http.post(url, json={"service_id": SERVICE}).status_code == 201
+
+        conversation = created.text.split('"conversation_id":"')[1][:24]
+        assert bare.interact(conversation).headers["X-RateLimit-Limit"] == "1"
+        assert bare.interact(conversation).status_code == 429
+        finished = bare.http.post(f"/conversation/{conversation}/finish/")
+        assert finished.status_code == 204
+        assert finished.headers["X-RateLimit-Remaining"] == "0"
 
 
 def test_maintenance_and_health(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:

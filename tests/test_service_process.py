@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 import httpx
 import pytest
 from service_rig import SERVICE, a_config, running
+from stopgap.engine.service._settings import ServiceSettings, load_service_config, service_id
 from stopgap.engine.service.storage import Database, History
+from stopgap.fillers import ConfigError
 
 TESTS = Path(__file__).parent
 SERVICE_TOML = """
 database = "{database}"
-drain_s = 10.0
+drain_s = {drain_s}
 [rates]
 sign_in = 10000
 sign_in_origin = 10000
@@ -33,13 +35,21 @@ id = "{service}"
 """
 
 
-@contextmanager
-def serving(folder: Path, agent: str = 'agent = "service_rig:agent"') -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run ``stopgap serve`` on a database in *folder*; yield its URL and process."""
-    text = SERVICE_TOML.format(database=f"sqlite:///{folder / 'service.db'}", service=SERVICE) + agent
+def serving(
+    folder: Path, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0
+) -> AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]:
+    """Run ``stopgap serve`` with a file, on a database in *folder*; yield its URL and process."""
+    database = f"sqlite:///{folder / 'service.db'}"
+    text = SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
     (folder / "service.toml").write_text(text, encoding="utf-8")
+    return served(str(folder / "service.toml"))
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Run ``stopgap serve`` with *options*; yield its URL and process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "stopgap", "serve", folder / "service.toml", "--port", "0"],
+        [sys.executable, "-m", "stopgap", "serve", *options, "--port", "0"],
         stderr=subprocess.PIPE, text=True, cwd=TESTS, env={**os.environ, "NO_PROXY": "*"},
     )  # fmt: skip
     assert process.stderr is not None
@@ -92,9 +102,11 @@ def signed_in(url: str, key: dict[str, str]) -> Iterator[httpx.Client]:
         yield http
 
 
-def create(http: httpx.Client) -> str:
-    created = http.post("/conversation/?response_format=text", json={"service_id": SERVICE}).raise_for_status()
-    return str(json.loads(created.text.splitlines()[0])["conversation_id"])
+def create(http: httpx.Client, service: str = SERVICE) -> str:
+    created = http.post("/conversation/?response_format=text", json={"service_id": service}).raise_for_status()
+    events = [json.loads(line) for line in created.text.splitlines()]
+    assert events[-1]["type"] == "interaction-complete", events
+    return str(events[0]["conversation_id"])
 
 
 def interact(http: httpx.Client, conversation: str, text: str) -> list[dict[str, Any]]:
@@ -160,6 +172,26 @@ def test_a_service_that_is_stopped_ends_what_runs(tmp_path: Path) -> None:
         assert process.wait(20.0) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.parametrize("drain_s", [0.0, 0.6])
+def test_answers_that_outlast_the_drain_end_with_an_error(tmp_path: Path, drain_s: float) -> None:
+    """They are not cut: their clients learn that nothing was stored, and go on with the next process."""
+    key = set_up(tmp_path)
+    query = "request_format=text&response_format=text"
+    files = {"recorded_message": ("m.txt", b"wait=600", "text/plain")}
+    form = {"initial_message_type": "user-message"}
+    with serving(tmp_path, drain_s=drain_s) as (url, process), signed_in(url, key) as http:
+        conversation = create(http)
+        with http.stream("POST", f"/conversation/{conversation}/interact?{query}", data=form, files=files) as answer:
+            lines = answer.iter_lines()
+            assert "user-message-available" in next(lines)
+            process.send_signal(signal.SIGTERM)
+            last = json.loads(list(lines)[-1])
+        assert (last["type"], last["http_error_code"]) == ("error", 503)
+        assert process.wait(20.0) in (0, -signal.SIGTERM)
+    with serving(tmp_path) as (url, _), signed_in(url, key) as http:
+        assert interact(http, conversation, "hello")[-1]["full_message"] == "You have said 0 things before."
+
+
 class ChatEndpoint(BaseHTTPRequestHandler):
     """As much of an OpenAI-compatible API as a streamed chat needs."""
 
@@ -167,6 +199,9 @@ class ChatEndpoint(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        if not self.asked[-1]["messages"]:  # as such APIs do
+            self.send_error(400)
+            return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
@@ -181,24 +216,56 @@ class ChatEndpoint(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_any_chat_endpoint_can_be_the_agent(tmp_path: Path) -> None:
-    """Instructions and what was said go to the endpoint, its tokens come as they are."""
+@pytest.fixture
+def chat_url() -> Iterator[str]:
+    """The base URL of a chat endpoint."""
     endpoint = ThreadingHTTPServer(("127.0.0.1", 0), ChatEndpoint)
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
-    agent = f'agent_url = "http://127.0.0.1:{endpoint.server_port}/v1"\nmodel = "m"\ninstructions = "Be brief."\n'
-    try:
-        key = set_up(tmp_path)
-        with serving(tmp_path, agent) as (url, _), signed_in(url, key) as http:
-            events = interact(http, create(http), "Hello?")
-    finally:
-        endpoint.shutdown()
-        endpoint.server_close()
+    yield f"http://127.0.0.1:{endpoint.server_port}/v1"
+    endpoint.shutdown()
+    endpoint.server_close()
+
+
+def test_any_chat_endpoint_can_be_the_agent(tmp_path: Path, chat_url: str) -> None:
+    """Instructions and what was said go to the endpoint, its tokens come as they are; it does not hear."""
+    agent = f'agent_url = "{chat_url}"\nmodel = "m"\ninstructions = "Be brief."\n'
+    key = set_up(tmp_path)
+    with serving(tmp_path, agent) as (url, _), signed_in(url, key) as http:
+        conversation = create(http)
+        events = interact(http, conversation, "Hello?")
+        spoken = http.post(
+            f"/conversation/{conversation}/interact?request_format=voice&response_format=text",
+            data={"initial_message_type": "user-message"}, files={"recorded_message": ("m.mp3", b"\xff\xfb")},
+        )  # fmt: skip
     assert [event["message"] for event in events if event["type"] == "new-message"] == ["Good ", "day.", ""]
     assert ChatEndpoint.asked[-1]["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "assistant", "content": "Good day."},
         {"role": "user", "content": "Hello?"},
     ]
+    assert spoken.status_code == 400
+    assert "does not hear" in spoken.json()["message"]
+
+
+@pytest.mark.parametrize("options", [(), ("--instructions", "Be brief.")])
+def test_a_chat_endpoint_needs_no_file_and_no_instructions(
+    tmp_path: Path, chat_url: str, options: tuple[str, ...]
+) -> None:
+    """Its conversations can be opened without a word: the endpoint, which refuses to be asked nothing, is asked to."""
+    key = set_up(tmp_path)
+    given = ("--agent-url", chat_url, "--database", f"sqlite:///{tmp_path / 'service.db'}", *options)
+    settings = ServiceSettings(agent_url=chat_url)
+    with served(*given) as (url, _), signed_in(url, key) as http:
+        create(http, service_id("default", settings))
+    (opening,) = ChatEndpoint.asked[-1]["messages"]
+    assert opening["role"] == "system"
+    assert opening["content"] == "Be brief." if options else "greet" in opening["content"]
+
+
+def test_a_chat_endpoint_does_not_speak(chat_url: str) -> None:
+    """Whoever writes that it does learns of it at the start, not from each answer."""
+    with pytest.raises(ConfigError, match="does not speak; leave voice out"):
+        load_service_config(None, services={"desk": {"agent_url": chat_url, "voice": True}})
 
 
 def test_the_service_is_what_its_description_says(tmp_path: Path) -> None:
