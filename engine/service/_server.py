@@ -90,5 +90,6 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
     except SystemExit:
         raise UsageError(f"{host}:{port} cannot be listened on; is something else there?") from None
     with listener:
+        listener.listen(settings.backlog)  # who reads the line below may connect at once, and waits for the rest
         print(f"listening on http://{host}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
         Server(settings, runtime, config.drain_s).run([listener])
