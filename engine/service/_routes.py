@@ -145,7 +145,7 @@ async def interact_with_conversation(
         found = await asyncio.to_thread(
             parts.history.said, organization, conversation_id, user=asking.user, last=HISTORY
         )
-        service = _service(parts, found.conversation.service, response_format)
+        service = _service(parts, found.service, response_format)
         request = AgentRequest(
             organization, asking.user, conversation_id, service.name, response_format,
             message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
