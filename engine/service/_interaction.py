@@ -147,8 +147,9 @@ class Interaction:
 
     def look(self) -> None:
         """Send the fillers that have started. Called while the answer is pending, every few ms."""
-        if self._turn.waiting:
+        if self._session.next_filler_at <= self._service.clock.now():
             self._session.tick()
+        if self._turn.waiting:
             self._tell_fillers()
 
     def _tell_fillers(self) -> None:
