@@ -2,7 +2,7 @@
 
 import math
 
-from ..fillers import Clip
+from ..fillers import Clip, matching_phrases
 from ._engine import Engine
 from ._line import Line
 from ._prompter import Prompter
@@ -91,6 +91,15 @@ class LineTurn:
     def plan_on(self, at: float) -> None:
         """The wait outlasts what is armed: go on planning, as of *at*."""
         self._prompter.plan_on(at)
+
+    def _clip_that_says(self, text: str) -> Clip | None:
+        """Return a spoken clip of the packs, in the turn's language and voice, with just this text."""
+        context = self._state.context
+        clips = self._engine.clips(
+            self._line.rate, language=self._language, voice=self._voice,
+            agent=context.agent, tool=context.tool, tool_runs=True,
+        )  # fmt: skip
+        return next((clip for clip in matching_phrases(clips, [text]) if clip.kind.spoken), None)
 
     # What the line tells -------------------------------------------------------------------------------------
 

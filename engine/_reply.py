@@ -1,11 +1,12 @@
 """The reply of a turn: checked, converted and resampled at the border, and handed to the mixer."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
 import soxr
 
-from ..fillers import Samples, UsageError
+from ..fillers import MAX_CLIP_S, Clip, CutMark, Kind, Samples, UsageError, with_soft_edges
 from ._line import Line, Owner
 from .mixer import Tell
 
@@ -87,6 +88,31 @@ class TurnReply:
         """Have fillers yield to a reply that somebody else plays: to the mixer it is one without audio."""
         self.write(np.zeros(0, np.float32))
         self.end()
+
+
+def offered_clip(audio: Any, rate: int | None, to_rate: int, *, text: str | None, kind: Kind) -> Clip:
+    """Return *audio* as a clip at *to_rate* that may end cleanly at its end.
+
+    Args:
+        audio: As `ReplyInput.convert` takes it.
+        rate: Hz of *audio*; None: *to_rate*.
+        to_rate: Hz.
+        text: What it says.
+        kind: Of the clip.
+
+    Raises:
+        UsageError: where `ReplyInput.convert` does, and if it is empty or lasts more than 60 s.
+    """
+    input = ReplyInput(to_rate)
+    samples, frames = input.convert(audio, rate)
+    seconds = frames / (rate or to_rate)
+    if not 0.0 < seconds <= MAX_CLIP_S:
+        raise UsageError(f"a filler of {seconds:g} s was offered; it must hold audio, and at most {MAX_CLIP_S:.0f} s")
+    samples = with_soft_edges(np.concatenate([samples, input.finish()]), to_rate)
+    samples.setflags(write=False)
+    marks = (CutMark(len(samples), len((text or "").split())),)
+    digest = hashlib.sha256(samples.tobytes()).hexdigest()[:12]
+    return Clip(f"offered/{digest}", kind, samples, to_rate, text=text, cut_marks=marks)
 
 
 def _checked(audio: Any) -> Samples:

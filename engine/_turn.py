@@ -5,8 +5,9 @@ import math
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar, overload
 
-from ..fillers import UsageError
+from ..fillers import Kind, UsageError
 from ._lineturn import LineTurn
+from ._reply import offered_clip
 from ._watch import ToolRun, tokens, tokens_async, write_all, write_all_async
 from .mixer import Tell
 from .turns import ANNOUNCING, Outcome, TurnRecord
@@ -84,6 +85,57 @@ class Turn(LineTurn):
             self._state.wait_again(self._line.reply_ends_at(now))
             self._prompter.wait_began()
             self.plan(first=True)
+
+    # Fillers from elsewhere ---------------------------------------------------------------------------------------
+
+    def offer_filler(
+        self,
+        audio: Any = None,
+        rate: int | None = None,
+        *,
+        text: str | None = None,
+        kind: Kind = Kind.PHRASE,
+        insist: bool = False,
+    ) -> bool:
+        """Play a filler that is in no pack, for example one that the agent's server sent, if nothing else sounds.
+
+        What sounds already goes on and wins; never is it heard over a reply, while the user speaks or beyond the
+        limits. What was planned to follow is planned anew around it, and it yields to the reply like any other.
+
+        Args:
+            audio: Samples as `write` takes them. None: a clip that says *text* is looked for among the packs.
+            rate: Hz of *audio*; None: the session's.
+            text: What is said.
+            kind: What it is: decides how it yields. None that loops.
+            insist: Play it also where a planned filler would begin before its end, a bed sounds, or the configuration
+                wants none of its kind here and now.
+
+        Returns:
+            Whether it was taken; the record's notes say why not.
+
+        Raises:
+            UsageError: if *audio* is not that, is empty or lasts more than 60 s, if *kind* loops, or neither *audio*
+                nor *text* is given.
+        """
+        if Kind(kind).loops:
+            raise UsageError(f"offer_filler with kind={str(kind)!r}, which loops; offer one that is heard once")
+        if audio is None and not text:
+            raise UsageError("offer_filler without audio or text; give one of them")
+        clip = None if audio is None else offered_clip(audio, rate, self._line.rate, text=text, kind=Kind(kind))
+        with self._line.lock:
+            self._line.sync()
+            if clip is None:
+                clip = self._clip_that_says(text or "")
+            if clip is None:
+                why: str | None = "no clip says that"
+            elif self._line.newest is not self or self._line.closed:
+                why = "the turn is over"
+            else:
+                why = self._prompter.offer(clip, insist=insist)
+            if why is not None:
+                self._state.notes.append(f"an offered filler was left out: {why}")
+            self._engine.count("offers_taken" if why is None else "offers_left_out")
+            return why is None
 
     # The reply --------------------------------------------------------------------------------------------------
 
