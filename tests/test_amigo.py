@@ -7,9 +7,13 @@ import io
 import itertools
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,6 @@ from amigo_sdk import AmigoClient, AsyncAmigoClient, RateLimitError
 from amigo_sdk.generated.model import (
     ConversationCreateConversationRequest,
     CreateConversationParametersQuery,
-    Format,
     InteractWithConversationParametersQuery,
 )
 from httpx import RemoteProtocolError
@@ -38,6 +41,7 @@ from stopgap.amigo import NewMessage, parse_event, parse_events, watch_interacti
 from stopgap.fillers import Samples
 from virtual_loop import LoopClock, run
 
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "amigo_client.py"
 RATE = 24_000
 TOOL = "0123456789abcdef01234567"
 CONVERSATION = "00112233445566778899aabb"
@@ -379,11 +383,10 @@ def test_the_answer_may_have_another_rate(quiet: Session, clock: Clock) -> None:
 
 
 def test_a_piece_that_is_no_audio_is_left_out(quiet: Session, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """Text where audio was to be is warned of once, and harms nothing."""
-    record = follow(
-        quiet, clock, [(0.5, message("né, no audio")), (0.1, message("né")), (0.1, ANSWER), (0.1, COMPLETE)]
-    )
-    assert record.reply_heard_s == pytest.approx(0.7)
+    """Text where audio was to be is not played as noise: it is warned of once, and harms nothing."""
+    texts = [(0.1, message(text)) for text in ("It is on its way.", "né", "It is not base64 either.")]
+    record = follow(quiet, clock, [*texts, (0.1, ANSWER), (0.1, COMPLETE)])
+    assert record.reply_heard_s == pytest.approx(0.4)
     assert len(caplog.records) == 1
     assert "response_format=voice" in caplog.text
 
@@ -627,6 +630,12 @@ EVENTS = [HEARD, VECTOR, SELECTED, DECIDING, chosen(), moved(), REFLECTING, REFL
           message(encoded(pcm(voice(0.1))[:-1])), {"type": "?"}, FAILED, COMPLETE]  # fmt: skip
 
 
+def test_the_face_is_sorted_and_complete() -> None:
+    """Every public name resolves, and none is listed twice."""
+    assert stopgap.amigo.__all__ == sorted(set(stopgap.amigo.__all__))
+    assert all(hasattr(stopgap.amigo, name) for name in stopgap.amigo.__all__)
+
+
 @given(script=st.lists(st.tuples(st.floats(0.0, 2.0), st.sampled_from(EVENTS)), max_size=14))
 def test_any_stream_ends_the_turn(bank: ClipBank, script: Script) -> None:
     """Whatever comes in whatever order, all of it is passed on, the turn is over, no filler sounds over another."""
@@ -797,12 +806,14 @@ def server(api: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return api
 
 
-TEXT_TO_VOICE = InteractWithConversationParametersQuery(request_format=Format.text, response_format=Format.voice)
+TEXT_TO_VOICE = InteractWithConversationParametersQuery.model_validate(
+    {"request_format": "text", "response_format": "voice"}
+)
 WHOLE = [HEARD, VECTOR, SELECTED, DECIDING, chosen(), moved(), retrieved(), params(), started(), too_long(wav()),
          ended(), output(), FRAGMENT, ANSWER, COMPLETE]  # fmt: skip
 
 
-def credentials(server: Server) -> dict[str, str]:
+def credentials(server: Server) -> dict[str, Any]:
     return {"api_key": "k", "api_key_id": "i", "user_id": "u", "organization_id": "org", "base_url": server.url}
 
 
@@ -895,8 +906,8 @@ def test_the_real_client_creates_a_conversation(server: Server, quiet: Session, 
                      message("Hello.", stop=True), COMPLETE]  # fmt: skip
     with AmigoClient(**credentials(server)) as client:
         stream = client.conversations.create_conversation(
-            ConversationCreateConversationRequest(service_id=TOOL),
-            CreateConversationParametersQuery(response_format=Format.text),
+            ConversationCreateConversationRequest.model_validate({"service_id": TOOL}),
+            CreateConversationParametersQuery.model_validate({"response_format": "text"}),
         )
         assert len(list(watch_interaction(quiet, stream))) == 5
     assert quiet.turn is not None
@@ -922,3 +933,25 @@ def test_forms_that_the_client_refuses_are_understood_from_the_body(
     turn = quiet.begin()
     list(watch_interaction(turn, parse_events([lines(server.script)]), reply_rate=RATE))
     assert turn.record.outcome == "replied"
+
+
+# The example --------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_runs_without_keys(tmp_path: Path) -> None:
+    """The selftest opens a conversation and asks a question; the server's filler and both answers are heard."""
+    out = tmp_path / "heard.wav"
+    command = [sys.executable, str(EXAMPLE), "--selftest", "--fillers", "play", "--out", str(out)]
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False,
+        env={**clean, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("  the answer\n") == 2
+    assert done.stdout.count("(the server's)") == 1
+    assert "the agent: It is on its way." in done.stdout
+    assert done.stderr == ""
+    samples, rate = soundfile.read(out)
+    blocks = samples[: len(samples) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10)
+    assert (np.sqrt((blocks**2).mean(axis=1)) > 0.02).sum() > 20  # two answers of 1.2 s and a filler of 1 s

@@ -272,9 +272,10 @@ def test_offers_never_overlap_fillers_or_the_reply(
     assert all(s.end_s is not None and s.end_s <= record.reply_heard_s + 0.0201 for s in record.sounds)
 
 
-def test_many_threads_offer_at_once(bank: ClipBank) -> None:
+@pytest.mark.parametrize("config", [{"seed": 1}, QUIET, PHRASE_AT_2])
+def test_many_threads_offer_at_once(bank: ClipBank, config: dict[str, Any]) -> None:
     """On a real clock, of offers from many threads one is heard, and a plan made meanwhile does not lose it."""
-    with FillerManager(stopgap.load_config({"seed": 1}), bank=bank) as manager:
+    with FillerManager(stopgap.load_config(config), bank=bank) as manager:
         output = FrameOutput(RATE, 20)
         turn = manager.session(output).begin()
         taken: list[bool] = []

@@ -1,5 +1,6 @@
 """Amigo conversations: the events of an interaction drive a turn."""
 
+from ._drive import Fillers
 from ._events import (
     Action,
     ActionTooLong,
@@ -40,6 +41,7 @@ __all__ = [
     "EventParser",
     "ExitConditionSelected",
     "FillerAudio",
+    "Fillers",
     "InteractionComplete",
     "InteractionFailed",
     "MessageFragment",

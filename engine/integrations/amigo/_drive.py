@@ -140,7 +140,7 @@ class InteractionDriver:
 
     def _write(self, message: str, rate: int) -> None:
         try:
-            audio = self._half + base64.b64decode(message)
+            audio = self._half + base64.b64decode(message, validate=True)  # else text would be heard as noise
         except (binascii.Error, ValueError):
             self._warn("a piece of the answer is no base64 and is left out; is response_format=voice?")
             return

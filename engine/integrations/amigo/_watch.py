@@ -59,9 +59,12 @@ def watch_interaction(
     changes nothing, for the interaction is saved. What the stream raises goes on to the caller.
 
     With an answer in text (*reply_rate* None) the turn stays open after ``interaction-complete``: whoever speaks the
-    text finishes it, as `Turn.watch` does.
+    text finishes it, as `Turn.watch` does, and tells of further waits (`Turn.wait_again`).
 
-    A tool that is called after a part of the answer was heard begins a further wait, with fillers of its own.
+    A tool that is called after a part of the answer's audio begins a further wait, with fillers of its own. What is told
+    of tools, decisions and reflections has these names in ``[tools."…"]`` tables and in the record: a tool's id (or the
+    name that *tool_names* gives it), ``params:`` and that while its parameters are generated, ``decision`` and
+    ``reflection``.
 
     Args:
         turn: A turn that has begun; or a session, on which one is begun when the iteration is.
@@ -71,7 +74,7 @@ def watch_interaction(
         fillers: What to do with the server's own (``action-too-long``). ``candidate``: it is heard if nothing of
             stopgap's sounds or is about to; ``play``: it takes the place of what is planned, and only a filler that
             sounds already wins; ``ignore``: nothing.
-        tool_names: Names of tools by their ids, for the configuration's ``[tools]`` and the record; else the ids.
+        tool_names: Names of tools by their ids.
         max_line_bytes: Bytes of a line, where *stream* gives chunks; a longer one is passed by.
 
     Raises:
