@@ -10,7 +10,7 @@ from ._line import Line, Owner
 from ._sounds import Standing, TurnSounds
 from .mixer import Tell
 from .planning import CastCue, PlannedCue, Sheet, Situation, cast
-from .turns import TurnState
+from .turns import ANNOUNCING, TurnState
 
 AT_ONCE = 1
 """Cues that the caller arms; the service thread arms the whole sheet a moment later."""
@@ -158,6 +158,8 @@ class Prompter:
         allowed = config.kind(clip.kind).enabled if override.kinds is None else clip.kind in override.kinds
         if override.silent or not allowed or (override.after_s is not None and age_s < override.after_s):
             return "the configuration wants none now"
+        if situation.milestone in ANNOUNCING:
+            return "the reply is announced"
         if situation.bed:
             return "a bed sounds"
         until = now + free_s + clip.duration_s + config.limits.min_gap_ms / 1000.0

@@ -107,8 +107,8 @@ class Turn(LineTurn):
             rate: Hz of *audio*; None: the session's.
             text: What is said.
             kind: What it is: decides how it yields. None that loops.
-            insist: Play it also where a planned filler would begin before its end, a bed sounds, or the configuration
-                wants none of its kind here and now.
+            insist: Play it also where a planned filler would begin before its end, a bed sounds, the reply is
+                announced, or the configuration wants none of its kind here and now.
 
         Returns:
             Whether it was taken; the record's notes say why not.

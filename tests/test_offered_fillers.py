@@ -221,6 +221,21 @@ def test_not_over_a_bed_unless_the_caller_insists(clock: VirtualClock, bank: Cli
         assert offered.start_s == pytest.approx(1.0, abs=0.001)
 
 
+@pytest.mark.parametrize("news", ["first_token", "tts_started"])
+def test_not_once_the_reply_is_announced_unless_the_caller_insists(
+    quiet: FillerManager, clock: VirtualClock, news: str
+) -> None:
+    """A reply that is on its way would be held back by it; a tool that starts after that changes the matter."""
+    turn = quiet.session(MemoryOutput(RATE)).begin()
+    turn.milestone(news)
+    assert not turn.offer_filler(voice(), 16_000)
+    turn.milestone("tool_started", tool="lookup")
+    assert turn.offer_filler(voice(), 16_000)
+    turn = quiet.session(MemoryOutput(RATE)).begin()
+    turn.milestone(news)
+    assert turn.offer_filler(voice(), 16_000, insist=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
