@@ -342,6 +342,15 @@ def test_the_servers_filler_does_not_sound_over_the_answer(quiet: Session, clock
     assert not heard[round(2.2 * RATE) :].any()
 
 
+@pytest.mark.parametrize(("fillers", "heard"), [("candidate", 0), ("play", 1)])
+def test_a_candidate_does_not_delay_an_answer_on_its_way(
+    quiet: Session, clock: Clock, fillers: str, heard: int
+) -> None:
+    """Once the answer's text is being written, the server's filler is heard only where it is to be played."""
+    script = [(0.1, started()), (1.0, ended()), (0.1, FRAGMENT), (0.1, too_long(wav())), (2.0, ANSWER), (0.1, COMPLETE)]
+    assert len(follow(quiet, clock, script, fillers=fillers).sounds) == heard
+
+
 def test_a_bad_filler_becomes_a_warning(quiet: Session, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Broken base64, no frames, too long: a warning each, once; other forms are heard, and so is the answer."""
     bad = [wav()[:-3], wav()[:-3], wav(0.0), wav(61.0, 8_000), "UklGR" + "A" * (1 << 24)]

@@ -61,10 +61,9 @@ def watch_interaction(
     With an answer in text (*reply_rate* None) the turn stays open after ``interaction-complete``: whoever speaks the
     text finishes it, as `Turn.watch` does, and tells of further waits (`Turn.wait_again`).
 
-    A tool that is called after a part of the answer's audio begins a further wait, with fillers of its own. What is told
-    of tools, decisions and reflections has these names in ``[tools."…"]`` tables and in the record: a tool's id (or the
-    name that *tool_names* gives it), ``params:`` and that while its parameters are generated, ``decision`` and
-    ``reflection``.
+    A tool that is called after a part of the answer's audio begins a further wait, with fillers of its own. Tools,
+    decisions and reflections go by these names in ``[tools."…"]`` tables and in the record: a tool's id (or the name
+    that *tool_names* gives it), ``params:`` and that while its parameters are generated, ``decision``, ``reflection``.
 
     Args:
         turn: A turn that has begun; or a session, on which one is begun when the iteration is.
