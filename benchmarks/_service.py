@@ -33,6 +33,8 @@ GROWTH = 1.05
 """Times its size at a fifth of the run that the process may have at the end."""
 PAUSE_S = 0.5
 """s at most between an answer and the next message of a conversation."""
+MOST_EACH = 400
+"""Interactions of a conversation: they are read back at once."""
 LONGEST_S = 20.0
 """s. Longer waits of the trace are left out: a run should end."""
 _CONFIG = """
@@ -111,8 +113,10 @@ def measure_service(
         advance: Called with the number of interactions that were answered since.
 
     Raises:
-        UsageError: if the service does not start.
+        UsageError: if the service does not start, or there are too many interactions for the conversations.
     """
+    if interactions > MOST_EACH * conversations:
+        raise UsageError(f"{interactions} interactions in {conversations} conversations: at most {MOST_EACH} in each")
     waits = [t for t in read_trace(TRACE) if t.reply_ready_ms is not None and t.reply_ready_ms <= 1000.0 * LONGEST_S]
     with tempfile.TemporaryDirectory(prefix="stopgap-bench-") as name:
         folder = Path(name)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,12 +53,14 @@ class MemoryUnit:
 
     results: list[Result] = field(default_factory=list)
     released: int = 0
+    release_s: float = 0.0
 
     async def complete(self, result: Result) -> str:
         self.results.append(result)
         return f"{len(self.results):024x}"
 
     async def release(self) -> None:
+        await asyncio.sleep(self.release_s)
         self.released += 1
 
 
@@ -67,6 +70,15 @@ class Heard:
 
     events: list[tuple[float, dict[str, Any]]]
     unit: MemoryUnit
+    turns: list[stopgap.TurnRecord] = field(default_factory=list)
+    ended_at: float = 0.0
+    """s from the request to when everything was done."""
+
+    def on_filler(self, turn_id: str, sound: stopgap.SoundRecord) -> None:
+        """Pass by."""
+
+    def on_turn(self, record: stopgap.TurnRecord) -> None:
+        self.turns.append(record)
 
     def of(self, event_type: str) -> list[tuple[float, dict[str, Any]]]:
         """Return the events, or actions, of that type."""
@@ -92,6 +104,8 @@ def interact(
     config: dict[str, Any] = LADDER,
     cancel_at: float | None = None,
     answer_s: float = 60.0,
+    reads: bool = True,
+    slow_release_s: float = 0.0,
 ) -> Heard:
     """Have *agent* answer one message; every event is validated by the models of the API's own SDK."""
 
@@ -101,11 +115,12 @@ def interact(
         base = stopgap.load_config(config)
         bank = filler_bank(base, services)
         with FillerManager(filler_config(base, services, bank.originals), clock=LoopClock(loop), bank=bank) as manager:
-            pump, unit = Pump(), MemoryUnit()
+            pump, unit = Pump(), MemoryUnit(release_s=slow_release_s)
+            heard = Heard([], unit)
             service = Service("desk", SETTINGS, agent, FillerContents(bank), pump, manager.clock, answer_s)
             request = AgentRequest("org", "0" * 24, "1" * 24, "desk", "voice" if voice else "text",
                                    text=None if audio else "Where is my order?", audio=audio)  # fmt: skip
-            session = manager.session(SilentOutput(RATE, owns_reply=False))
+            session = manager.session(SilentOutput(RATE, owns_reply=False), listener=heard)
             began_at = loop.time()
             running = Interaction(
                 service, request, session, unit, wanted=ActionFilter(wanted) if wanted else None, creates=creates
@@ -113,16 +128,22 @@ def interact(
             task = running.start()
             if cancel_at is not None:
                 loop.call_later(cancel_at, running.cancel)
-            heard = Heard([], unit)
             model = ConversationCreateConversationResponse if creates else ConversationInteractWithConversationResponse
-            async for event in running.events():
-                model.model_validate_json(event.line())
-                heard.events.append((loop.time() - began_at, event.model_dump()))
+            async for line in running.lines() if reads else nothing():
+                model.model_validate_json(line)
+                heard.events.append((loop.time() - began_at, json.loads(line)))
             await asyncio.wait([task])
+            heard.ended_at = loop.time() - began_at
             await pump.close()
+            session.close()
             return heard
 
     return run(main)
+
+
+async def nothing() -> AsyncGenerator[bytes, None]:
+    if False:
+        yield b""
 
 
 def answering(*steps: float | Answer) -> Callable[[AgentRequest], AsyncGenerator[Answer, None]]:
@@ -281,7 +302,7 @@ def test_an_agent_that_hangs_is_stopped() -> None:
     """After the time that an answer may take, the client is told so."""
     heard = interact(answering(1000.0, "late"), answer_s=20.0)
     assert heard.events[-1][0] == pytest.approx(20.0)
-    assert heard.events[-1][1]["error_description"] == "the agent took longer than 20 s"
+    assert heard.events[-1][1]["error_description"] == "the agent took longer than 20 s; nothing was stored"
 
 
 def test_an_agent_without_an_answer_fails() -> None:
@@ -304,6 +325,102 @@ def test_a_client_that_is_gone_stops_the_agent() -> None:
     assert closed
     assert not heard.unit.results
     assert heard.unit.released == 1
+    assert [(turn.outcome, turn.cancel_reason) for turn in heard.turns] == [("cancelled", "the client is gone")]
+
+
+def test_characters_may_be_split() -> None:
+    """An emoji in two pieces is one; half of one is replaced, in the answer and in what was heard."""
+    heard = interact(answering("Hi \ud83d", "\ude00", " and \ud83d"))
+    assert [m["message"] for _, m in heard.of("new-message")] == ["Hi ", "\U0001f600", " and ", "\ufffd", ""]
+    assert heard.unit.results[0].message == "Hi \U0001f600 and \ufffd"
+    heard = interact(answering(UserSaid("\ud83d"), "Ok."), audio=Speech(tone(0.1), 24_000))
+    assert heard.of("user-message-available")[0][1]["user_message"] == "\ufffd"
+    heard = interact(answering(ToolCallStarted(tool_id="\ud83d"), "Ok."))
+    assert heard.types[-1] == "error"
+
+
+def test_a_client_that_does_not_read_gives_its_conversation_back() -> None:
+    """What waits for it is bounded, and so is the time."""
+
+    async def chatty(request: AgentRequest) -> AsyncGenerator[Answer, None]:
+        for _ in range(1000):
+            yield "more "
+
+    heard = interact(chatty, reads=False)
+    assert heard.ended_at == pytest.approx(30.0, abs=0.1)
+    assert not heard.unit.results
+    assert heard.unit.released == 1
+    assert heard.turns[0].outcome == "cancelled"
+
+
+@pytest.mark.parametrize("manner", ["swallows", "fails"])
+def test_agents_that_are_cancelled_badly_are_stopped_all_the_same(manner: str) -> None:
+    """One swallows its cancellation and answers on, one fails in its clean-up: nothing is stored, nothing hangs."""
+
+    async def agent(request: AgentRequest) -> AsyncGenerator[Answer, None]:
+        try:
+            await asyncio.sleep(100.0)
+        except asyncio.CancelledError:
+            if manner == "fails":
+                raise OSError("in the clean-up") from None
+        yield "never mind"
+
+    heard = interact(agent, cancel_at=1.0)
+    assert heard.ended_at == pytest.approx(1.0, abs=0.1)
+    assert not heard.unit.results
+    assert heard.unit.released == 1
+    assert heard.turns[0].cancel_reason == "the client is gone"
+
+
+def test_a_time_limit_of_the_agents_own_is_its_own_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and not taken for the service's."""
+
+    async def agent(request: AgentRequest) -> AsyncGenerator[Answer, None]:
+        await asyncio.wait_for(asyncio.sleep(10.0), 0.5)
+        yield "never"
+
+    heard = interact(agent)
+    assert heard.events[-1][1]["error_description"].startswith("the agent failed")
+    assert "TimeoutError" in caplog.text
+
+
+def test_the_conversation_is_free_before_the_error_is_told() -> None:
+    """Who is told of a failure may try again at once."""
+    heard = interact(answering(0.1), slow_release_s=0.5)
+    assert heard.types[-1] == "error"
+    assert heard.events[-1][0] == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_tool_that_runs_twice_at_once_goes_on_until_both_have_ended() -> None:
+    """The first end is not the last."""
+    run, end = ToolCallStarted(tool_id="lookup"), ToolCallEnded(tool_id="lookup")
+    heard = interact(answering(run, run, 0.5, end, 3.0, end, "Ok."))
+    (at, _), *_ = heard.of("action-too-long")
+    assert at == pytest.approx(1.5, abs=0.01)
+
+
+def test_speech_is_an_answer_without_any_words_and_words_are_none_without_speech() -> None:
+    """In voice responses what is heard counts, whatever came after it."""
+    tool, end = ToolCallStarted(tool_id="lookup"), ToolCallEnded(tool_id="lookup")
+    heard = interact(answering(Speech(tone(0.2), 24_000), tool, 1.0, end), voice=True)
+    assert heard.types[-1] == "interaction-complete"
+    heard = interact(answering("only words"), voice=True)
+    assert heard.events[-1][1]["error_description"].startswith("the agent gave no speech")
+
+
+def test_what_is_stored_is_bounded() -> None:
+    """Of a huge result its size is kept; an answer without end is an error at once."""
+    heard = interact(answering(ToolCallEnded(tool_id="lookup", result="r" * 1_100_000), "Ok."))
+    (action,) = heard.unit.results[0].actions
+    assert action == {"type": "tool-call-ended", "bytes_left_out": pytest.approx(1_100_000, rel=0.01)}
+    assert interact(answering(*["x" * 1000] * 201)).types[-1] == "error"
+
+
+def test_only_the_first_that_was_recognised_counts() -> None:
+    """What is sent and what is stored are the same."""
+    heard = interact(answering(UserSaid("one"), UserSaid("two"), "Ok."), audio=Speech(tone(0.1), 24_000))
+    assert [e["user_message"] for _, e in heard.of("user-message-available")] == ["one"]
+    assert heard.unit.results[0].user_message == "one"
 
 
 def test_sites_open_and_close_by_their_actions() -> None:
@@ -312,7 +429,8 @@ def test_sites_open_and_close_by_their_actions() -> None:
     first, second = ToolCallStarted(tool_id="a"), ToolCallStarted(tool_id="b")
     steps: list[tuple[Action, tuple[tuple[str, ...], tuple[str, ...]]]] = [
         (first, ((), ("a",))), (second, ((), ("b",))), (second, ((), ())),
-        (ToolCallEnded(tool_id="b"), (("b",), ())), (ToolCallEnded(tool_id="b"), ((), ())),
+        (ToolCallEnded(tool_id="b"), ((), ())), (ToolCallEnded(tool_id="b"), (("b",), ())),
+        (ToolCallEnded(tool_id="b"), ((), ())),
     ]  # fmt: skip
     for action, expected in steps:
         assert sites.take(action) == expected
@@ -328,4 +446,5 @@ def test_expressions_that_cannot_be_are_refused(expression: str) -> None:
 
 def test_expressions_that_take_for_ever_want_nothing() -> None:
     """A caller cannot occupy the service with an expression that backtracks without end."""
-    assert not ActionFilter(r"^(([a-z-])+)+!$").passes("select-dynamic-behavior-relevance-retrieval-completed")
+    slow = r"(?b)(?:abcdefghijklmnopqrstuvwxyzabcdefghijkl){e<=30}"
+    assert not ActionFilter(slow).passes("select-dynamic-behavior-relevance-retrieval-completed")

@@ -63,8 +63,8 @@ def test_everybody_has_their_own() -> None:
 def test_the_defaults_are_the_protocols() -> None:
     """Each can be changed, none can be left out or made no limit at all."""
     assert PER_MINUTE == {
-        "sign_in": 5, "sign_in_origin": 60, "create": 5, "interact": 15, "finish": 5, "insights": 20, "metric_evaluate": 20,
-        "metric_results": 10, "behavior_versions": 1000, "behavior_create": 200,
+        "sign_in": 5, "sign_in_origin": 60, "create": 5, "interact": 15, "finish": 5, "insights": 20,
+        "metric_evaluate": 20, "metric_results": 10, "behavior_versions": 1000, "behavior_create": 200,
     }  # fmt: skip
     limits = RateLimits(per_minute={"read": 3})
     assert limits.hit("read", "org", "user").limit == 3

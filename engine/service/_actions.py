@@ -230,38 +230,43 @@ AnyAction = Annotated[
 
 
 class Sites:
-    """Follows which sites an agent is in: a pure account of its actions."""
+    """Follows which sites an agent is in: a pure account of its actions. Several spans of a site may overlap."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Action] = {}
+        self._open: list[tuple[str, Action]] = []
 
     @property
     def latest(self) -> Action | None:
-        """The action that began the span that was entered last."""
-        return next(reversed(self._open.values()), None)
+        """The action that began the span that was entered last, and goes on."""
+        return self._open[-1][1] if self._open else None
 
     def take(self, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Take in what the agent did; return the names of the sites that it left, and of those that it entered."""
-        left: list[str] = []
-        entered: list[str] = []
+        """Take in what the agent did; return the names of the sites that it left for good, and of those it entered."""
+        before = {site for site, _ in self._open}
         match action:
             case ToolCallStarted(tool_id=tool):
-                entered = [tool]
+                self._open.append((tool, action))
             case ToolCallEnded(tool_id=tool) | ToolOutputAvailable(tool_id=tool):
-                left = [tool]
+                self._leave(tool)
             case DesignatedToolRetrieved(tool_id=tool):
-                entered = [f"params:{tool}"]
+                self._open.append((f"params:{tool}", action))
             case DesignatedToolCallParamsGenerated(tool_id=tool):
-                left, entered = [f"params:{tool}"], [tool]
+                self._leave(f"params:{tool}")
+                self._open.append((tool, action))
             case DecisionStarted(state=state):
-                entered = [f"decision:{state}"]
+                self._open.append((f"decision:{state}", action))
             case ReflectionStarted(state=state):
-                entered = [f"reflection:{state}"]
+                self._open.append((f"reflection:{state}", action))
             case ExitConditionSelected():
-                left = [name for name in self._open if name.startswith("decision:")]
+                self._open = [entry for entry in self._open if not entry[0].startswith("decision:")]
             case ReflectionGenerated():
-                left = [name for name in self._open if name.startswith("reflection:")]
-        left = [name for name in left if self._open.pop(name, None) is not None]
-        entered = [name for name in entered if name not in self._open]
-        self._open.update(dict.fromkeys(entered, action))
-        return tuple(left), tuple(entered)
+                self._open = [entry for entry in self._open if not entry[0].startswith("reflection:")]
+        after = {site for site, _ in self._open}
+        return tuple(sorted(before - after)), tuple(sorted(after - before))
+
+    def _leave(self, site: str) -> None:
+        """End the span of *site* that was entered first."""
+        for place, (name, _) in enumerate(self._open):
+            if name == site:
+                del self._open[place]
+                return

@@ -11,7 +11,11 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     def line(self) -> bytes:
-        """Return the event as it is sent."""
+        """Return the event as it is sent.
+
+        Raises:
+            ValueError: if something in it cannot be sent.
+        """
         return self.model_dump_json().encode() + b"\n"
 
 

@@ -16,7 +16,7 @@ class ActionFilter:
     """``current_agent_action_type``: a regular expression on the type of an action.
 
     Args:
-        expression: Compared with the whole type; ``^.*$`` lets all pass, ``^$`` none.
+        expression: Searched for in the type; ``^.*$`` lets all pass, ``^$`` none.
 
     Raises:
         UsageError: if it is no regular expression, or too long.

@@ -23,10 +23,12 @@ class Pump:
 
     def __init__(self) -> None:
         self._waiting: set[Waiting] = set()
+        self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def add(self, interaction: Waiting) -> None:
         self._waiting.add(interaction)
+        self._some.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="stopgap-pump")
 
@@ -43,6 +45,9 @@ class Pump:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
+            if not self._waiting:
+                self._some.clear()
+                await self._some.wait()
             for interaction in tuple(self._waiting):
                 try:
                     interaction.look()

@@ -10,6 +10,7 @@ from .._reply import ReplyInput
 from ..outputs import as_pcm16
 from ._agents import Speech
 from ._sites import RATE
+from ._words import Pieces
 
 
 class Reply:
@@ -29,6 +30,9 @@ class Reply:
         self._heard_until = 0.0
         """s on the clock until which the client plays what it was sent."""
         self._texts: list[str] = []
+        self._pieces = Pieces()
+        self.begun = False
+        """Whether anything of the answer was there to be sent."""
 
     @property
     def text(self) -> str:
@@ -37,11 +41,7 @@ class Reply:
 
     def take_text(self, text: str) -> str | None:
         """Return what to send of *text*: all of it, or None where speech is what is sent."""
-        self._texts.append(text)
-        if self._voice or not text:
-            return None
-        self._begins()
-        return text
+        return self._written(self._pieces.take(text))
 
     def take_speech(self, speech: Speech) -> str | None:
         """Return *speech* as it is sent, base64 of 16-bit PCM at 16 kHz; None where text is what is sent.
@@ -55,14 +55,22 @@ class Reply:
         return self._sent(samples) if given else None
 
     def finish(self) -> str | None:
-        """Return what of the speech was held back by the resampler."""
-        return self._sent(self._input.finish()) if self._voice else None
+        """Return what was held back: by the resampler, or half a character."""
+        rest = self._written(self._pieces.finish())
+        return self._sent(self._input.finish()) if self._voice else rest
 
     def again_in(self) -> float | None:
         """Return in how many s a further wait begins, if the agent works on; None: the answer has not begun."""
         if self._turn.waiting:
             return None
         return max(0.0, self._heard_until - self._clock.now())
+
+    def _written(self, text: str) -> str | None:
+        self._texts.append(text)
+        if self._voice or not text:
+            return None
+        self._begins()
+        return text
 
     def _sent(self, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> str | None:
         if not len(samples):
@@ -72,6 +80,7 @@ class Reply:
         return base64.b64encode(as_pcm16(samples).astype("<i2", copy=False).tobytes()).decode("ascii")
 
     def _begins(self) -> None:
+        self.begun = True
         if self._turn.waiting:
             self._turn.reply_started()
 

@@ -168,7 +168,7 @@ async def interact_with_conversation(
         found = await asyncio.to_thread(
             parts.history.said, organization, conversation_id, user=asking.user, last=HISTORY
         )
-        service = _service(parts, found.conversation.service, response_format)
+        service = _service(parts, found.service, response_format)
         if sent.audio is not None and service.settings.agent_url is not None:
             raise refused(400, "this service does not hear; send text")
         # only now: it is dear, and nobody should have it done for a conversation that is not theirs

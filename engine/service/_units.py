@@ -8,8 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...fillers import StopgapError
-from ._interaction import Result
-from .storage import LEASE_S, Conversations, Lease, Leases, NewConversation, NewInteraction
+from ._interaction import InteractionError, Result
+from .storage import (
+    LEASE_S,
+    Conversations,
+    DatabaseError,
+    Lease,
+    LeaseLostError,
+    Leases,
+    NewConversation,
+    NewInteraction,
+)
 
 logger = logging.getLogger("stopgap.service")
 
@@ -49,8 +58,19 @@ class StoredUnit:
         """Store the interaction, and the conversation if it is new.
 
         Raises:
-            StopgapError: if it cannot be stored; nothing is, then.
+            InteractionError: if it cannot be stored.
         """
+        try:
+            return await self._store(result)
+        except DatabaseError as exc:
+            logger.error("an interaction may not have been stored: %s", exc)
+            raise InteractionError(503, "the database does not answer; whether this was stored is not known") from exc
+        except LeaseLostError as exc:
+            raise InteractionError(409, f"{exc}; nothing of this interaction was stored") from exc
+        except StopgapError as exc:
+            raise InteractionError(500, f"this cannot be stored: {exc}") from exc
+
+    async def _store(self, result: Result) -> str:
         interaction = NewInteraction(
             started_at=self._started_at,
             agent_message=result.message,

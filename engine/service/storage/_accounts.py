@@ -80,9 +80,12 @@ class Accounts:
         """
         if not well_formed(organization, user):
             return None
-        with self._database.reading() as session:
-            row = session.scalar(select(UserRow).where(UserRow.id == user, UserRow.organization_id == organization))
-            return None if row is None else _as_user(row)
+        wanted = select(UserRow.permissions, UserRow.created_at, UserRow.disabled_at)
+        with self._database.asking() as connection:
+            row = connection.execute(
+                wanted.where(UserRow.id == user, UserRow.organization_id == organization)
+            ).one_or_none()
+        return None if row is None else User(user, organization, frozenset(row[0]), row[1], row[2])
 
     def users(self, organization: str) -> tuple[User, ...]:
         """Return the users of *organization*, the oldest first.

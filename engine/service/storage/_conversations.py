@@ -1,13 +1,12 @@
 """What is written of conversations: each change whole or not at all."""
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from ....fillers import UsageError
 from ._database import Database
 from ._errors import BusyError, FinishedError, NoInteractionsError, NotFoundError, TakenError
-from ._history import as_conversation, as_interaction
+from ._history import as_conversation
 from ._leases import Lease, changed, held, lost, owned, vacant
 from ._records import Conversation, Interaction, NewConversation, NewInteraction
 from ._tables import ConversationRow, InteractionRow, UserRow
@@ -63,7 +62,7 @@ class Conversations:
             )
             session.add(row)
             session.flush()
-            return as_conversation(row), _added(session, lease.conversation, 1, now, interaction)
+            return as_conversation(row), _added(session.connection(), lease.conversation, 1, now, interaction)
 
     def complete(self, lease: Lease, interaction: NewInteraction, *, finished: bool = False) -> Interaction:
         """Store an interaction, and give *lease* back.
@@ -81,9 +80,9 @@ class Conversations:
         """
         if lease.creates:
             raise UsageError("this lease is for a conversation that does not exist yet; use `create`")
-        with self._database.writing() as session:
-            now = self._database.now(session)
-            number = session.scalar(
+        with self._database.changing() as connection:
+            now = self._database.now(connection)
+            number = connection.scalar(
                 update(ConversationRow)
                 .where(*held(lease), ConversationRow.finished_at.is_(None))
                 .values(
@@ -92,12 +91,11 @@ class Conversations:
                     interaction_count=ConversationRow.interaction_count + 1,
                     finished_at=now if finished else None,
                 )
-                .returning(ConversationRow.interaction_count),
-                execution_options={"synchronize_session": False},
+                .returning(ConversationRow.interaction_count)
             )
             if number is None:
                 raise lost(lease)
-            return _added(session, lease.conversation, number, now, interaction)
+            return _added(connection, lease.conversation, number, now, interaction)
 
     def finish(self, organization: str, conversation: str, *, user: str | None) -> None:
         """End a conversation.
@@ -135,10 +133,10 @@ class Conversations:
             raise BusyError(f"conversation {conversation} is busy with another request")
 
 
-def _added(session: Session, conversation: str, number: int, now: float, new: NewInteraction) -> Interaction:
-    row = InteractionRow(
+def _added(connection: Connection, conversation: str, number: int, now: float, new: NewInteraction) -> Interaction:
+    added = Interaction(
         id=new.id,
-        conversation_id=conversation,
+        conversation=conversation,
         number=number,
         started_at=new.started_at,
         completed_at=now,
@@ -146,12 +144,19 @@ def _added(session: Session, conversation: str, number: int, now: float, new: Ne
         user_message=new.user_message,
         agent_message_id=new.agent_message_id,
         agent_message=new.agent_message,
-        actions=[dict(action) for action in new.actions],
+        actions=tuple(dict(action) for action in new.actions),
         record=None if new.record is None else dict(new.record),
     )
-    session.add(row)
+    values = {name: getattr(added, name) for name in _COLUMNS}
+    row = insert(InteractionRow).values(conversation_id=conversation, actions=list(added.actions), **values)
     try:
-        session.flush()
+        connection.execute(row)
     except IntegrityError as exc:
         raise TakenError(f"interaction {new.id} exists already") from exc
-    return as_interaction(row)
+    return added
+
+
+_COLUMNS = (
+    "id", "number", "started_at", "completed_at", "user_message_id", "user_message", "agent_message_id",
+    "agent_message", "record",
+)  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from sqlalchemy import Engine, extract, func, select
+from sqlalchemy import Connection, Engine, extract, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -107,16 +107,36 @@ class Database:
         with self._translated(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """Like `reading`, for what every request asks: rows instead of objects take a third of the time.
+
+        Raises:
+            DatabaseError: if the database does not answer.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """Like `writing`, for what every request changes.
+
+        Raises:
+            DatabaseError: as of `writing`.
+        """
+        with self._translated(), self._writing.begin() as connection:
+            yield connection
+
     def ping(self) -> None:
         """Ask for nothing.
 
         Raises:
             DatabaseError: if the database does not answer.
         """
-        with self.reading() as session:
-            session.scalar(select(1))
+        with self.asking() as connection:
+            connection.scalar(select(1))
 
-    def now(self, session: Session) -> float:
+    def now(self, session: Session | Connection) -> float:
         """Return the time in s since the epoch."""
         if self._now is not None:
             return self._now()

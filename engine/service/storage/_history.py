@@ -56,24 +56,26 @@ class History:
             return Transcript(as_conversation(row), tuple(reversed(found)))
 
     def said(self, organization: str, conversation: str, *, user: str | None, last: int) -> Said:
-        """Return a conversation and only the words of its *last* interactions: what an agent is told each time.
+        """Return only the words of a conversation's *last* interactions: what an agent is told each time.
 
         Raises:
             NotFoundError: if there is no such conversation.
             DatabaseError: if the database does not answer.
         """
-        with self._database.reading() as session:
-            row = session.scalar(select(ConversationRow).where(*owned(organization, conversation, user)))
-            if row is None:
+        with self._database.asking() as connection:
+            service = connection.scalar(
+                select(ConversationRow.service_id).where(*owned(organization, conversation, user))
+            )
+            if service is None:
                 raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             newest = (
                 select(InteractionRow.user_message, InteractionRow.agent_message)
-                .where(InteractionRow.conversation_id == row.id)
+                .where(InteractionRow.conversation_id == conversation)
                 .order_by(InteractionRow.number.desc())
                 .limit(last)
             )
-            words = tuple((user_message, answer) for user_message, answer in session.execute(newest))
-            return Said(as_conversation(row), words[::-1])
+            words = tuple((user_message, answer) for user_message, answer in connection.execute(newest))
+            return Said(service, words[::-1])
 
     def interaction(
         self, organization: str, conversation: str, interaction: str, *, user: str | None

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, false, or_, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, and_, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from ....fillers import UsageError
@@ -63,11 +63,11 @@ class Leases:
         """
         if not well_formed(organization, user):
             raise NotFoundError("there is no such user")
-        with self._database.writing() as session:
-            lease = self._new(session, organization, user, new_id(), creates=True)
+        with self._database.changing() as connection:
+            lease = self._new(connection, organization, user, new_id(), creates=True)
             wanted = [UserRow.id == user, UserRow.organization_id == organization, UserRow.disabled_at.is_(None)]
-            if not _take(session, UserRow, lease, wanted, now=lease.until - self._lease_s):
-                if session.scalar(select(UserRow.id).where(*wanted)) is None:
+            if not _take(connection, UserRow, lease, wanted, now=lease.until - self._lease_s):
+                if connection.scalar(select(UserRow.id).where(*wanted)) is None:
                     raise NotFoundError(f"there is no user {user} in {organization}")
                 raise BusyError("another conversation of this user is being created")
             return lease
@@ -86,16 +86,17 @@ class Leases:
             BusyError: if somebody else is at it.
             DatabaseError: if the database does not answer.
         """
-        with self._database.writing() as session:
+        with self._database.changing() as connection:
             wanted = owned(organization, conversation, user)
-            row = session.scalar(select(ConversationRow).where(*wanted))
+            found = select(ConversationRow.user_id, ConversationRow.finished_at).where(*wanted)
+            row = connection.execute(found).one_or_none()
             if row is None:
                 raise NotFoundError(f"there is no conversation {conversation} in {organization}")
             if row.finished_at is not None:
                 raise FinishedError(f"conversation {conversation} is finished")
-            lease = self._new(session, organization, row.user_id, conversation, creates=False)
+            lease = self._new(connection, organization, row.user_id, conversation, creates=False)
             open_ones = [*wanted, ConversationRow.finished_at.is_(None)]
-            if not _take(session, ConversationRow, lease, open_ones, now=lease.until - self._lease_s):
+            if not _take(connection, ConversationRow, lease, open_ones, now=lease.until - self._lease_s):
                 raise BusyError(f"conversation {conversation} is busy with another request")
             return lease
 
@@ -106,10 +107,10 @@ class Leases:
             LeaseLostError: if somebody else has taken it.
             DatabaseError: if the database does not answer.
         """
-        with self._database.writing() as session:
-            renewed = replace(lease, until=self._database.now(session) + self._lease_s)
+        with self._database.changing() as connection:
+            renewed = replace(lease, until=self._database.now(connection) + self._lease_s)
             row = UserRow if lease.creates else ConversationRow
-            if not changed(session, update(row).where(*held(lease)).values(lease_until=renewed.until)):
+            if not changed(connection, update(row).where(*held(lease)).values(lease_until=renewed.until)):
                 raise lost(lease)
             return renewed
 
@@ -119,12 +120,12 @@ class Leases:
         Raises:
             DatabaseError: if the database does not answer; the lease runs out by itself.
         """
-        with self._database.writing() as session:
+        with self._database.changing() as connection:
             row = UserRow if lease.creates else ConversationRow
-            session.execute(update(row).where(*held(lease)).values(lease_owner=None, lease_until=None))
+            connection.execute(update(row).where(*held(lease)).values(lease_owner=None, lease_until=None))
 
-    def _new(self, session: Session, organization: str, user: str, conversation: str, *, creates: bool) -> Lease:
-        until = self._database.now(session) + self._lease_s
+    def _new(self, connection: Connection, organization: str, user: str, conversation: str, *, creates: bool) -> Lease:
+        until = self._database.now(connection) + self._lease_s
         return Lease(organization, user, conversation, secrets.token_hex(16), until, creates)
 
 
@@ -157,13 +158,13 @@ def lost(lease: Lease) -> LeaseLostError:
     return LeaseLostError(f"conversation {lease.conversation} has been taken over by another request")
 
 
-def changed(session: Session, statement: Any) -> bool:
+def changed(session: Session | Connection, statement: Any) -> bool:
     """Return whether *statement*, an UPDATE, found its row."""
     result = session.execute(statement, execution_options={"synchronize_session": False})
     assert isinstance(result, CursorResult)
     return result.rowcount > 0
 
 
-def _take(session: Session, row: Row, lease: Lease, wanted: list[ColumnElement[bool]], *, now: float) -> bool:
+def _take(connection: Connection, row: Row, lease: Lease, wanted: list[ColumnElement[bool]], *, now: float) -> bool:
     taken = update(row).where(*wanted, vacant(row, now)).values(lease_owner=lease.owner, lease_until=lease.until)
-    return changed(session, taken)
+    return changed(connection, taken)

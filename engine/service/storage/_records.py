@@ -142,8 +142,9 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A conversation and its words."""
+    """The words of a conversation."""
 
-    conversation: Conversation
+    service: str
+    """Id of the service that it is with."""
     words: tuple[tuple[str | None, str], ...]
     """What the user said (None: nothing) and what the agent answered, in order."""
