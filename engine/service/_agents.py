@@ -1,9 +1,5 @@
-"""Agents: what they are asked, what they answer, and where they come from."""
+"""Agents: what they are asked, and what they answer."""
 
-import importlib
-import inspect
-import os
-import sys
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +7,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from ...fillers import ConfigError
 from ._actions import AnyAction
-from ._settings import ServiceSettings
 
 MessageType = Literal["user-message", "external-event", "skip"]
 
@@ -89,32 +83,3 @@ class EndConversation:
 Answer = str | Speech | AnyAction | Milestone | UserSaid | EndConversation
 """What an agent yields: text (the answer, or beside speech its transcript), speech, and what it is doing."""
 Agent = Callable[[AgentRequest], AsyncGenerator[Answer, None]]
-
-
-def load_agent(settings: ServiceSettings) -> Agent:
-    """Return the agent that *settings* name. ``module`` is looked for in the working directory, too.
-
-    Raises:
-        ConfigError: if there is no such module or async generator function, or the endpoint's client is missing.
-    """
-    if settings.agent_url is not None:
-        from ._chat import ChatAgent
-
-        return ChatAgent(
-            settings.agent_url, settings.model, settings.instructions, os.environ.get(settings.api_key_env, "none")
-        )
-    module_name, _, name = (settings.agent or "").partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as exc:
-        raise ConfigError(f"agent {settings.agent!r}: {exc}; give module:function, run where the module is") from exc
-    finally:
-        sys.path.remove(os.getcwd())
-    agent: Any = getattr(module, name, None)
-    if not inspect.isasyncgenfunction(agent):
-        raise ConfigError(
-            f"agent {settings.agent!r} is no async generator function; write `async def {name}(request): yield ...`"
-        )
-    found: Agent = agent
-    return found

@@ -9,8 +9,8 @@ from typing import Self
 from ...fillers import load_config
 from .. import FillerManager
 from ..prediction import LatencyPredictor
-from ._agents import load_agent
 from ._interaction import Interaction, Service
+from ._loading import load_agent
 from ._pump import Pump
 from ._rates import RateLimits
 from ._sessions import SessionPool
