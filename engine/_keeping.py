@@ -1,6 +1,7 @@
 """What was learned, kept in a file over the process's life."""
 
 import logging
+from typing import Protocol
 
 from ..fillers import put_right_in_children
 from ._clock import Clock
@@ -10,6 +11,18 @@ logger = logging.getLogger("stopgap")
 
 SAVE_EVERY_S = 60.0
 """s between two saves: what a killed process forgets."""
+
+
+class Keeper(Protocol):
+    """Keeps what a predictor learned."""
+
+    def tick(self) -> None:
+        """Do what is due; called many times a second, so return at once."""
+        ...
+
+    def save(self) -> None:
+        """Keep everything, now."""
+        ...
 
 
 class WaitsKeeper:

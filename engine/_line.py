@@ -113,6 +113,10 @@ class Line:
         self._reply_until = -math.inf
         self.starts = 0
         """Fillers that have started."""
+        self._starts_at: dict[int, float] = {}
+        """Of the cues that were armed last and have not started, s on the clock."""
+        self.next_start_at = math.inf
+        """The first of these."""
         self._broken = False
         put_right_in_children(self)
 
@@ -191,6 +195,8 @@ class Line:
             by_id[number] = cue
             self._owners[number] = turn
         self.post(Arm(tuple(cues), self.starts))
+        self._starts_at = {cue.id: self.output.time_of(cue.start) for cue in cues}
+        self.next_start_at = min(self._starts_at.values(), default=math.inf)
         return by_id
 
     def new_reply(self, turn: Owner) -> int:
@@ -277,6 +283,8 @@ class Line:
             self.newest.plan()
 
     def _on_cue(self, event: MixerEvent, cue: int, at: float) -> None:
+        if self._starts_at.pop(cue, None) is not None:
+            self.next_start_at = min(self._starts_at.values(), default=math.inf)
         if event.what is Heard.STARTED:
             self.starts += 1
             self._sounding.add(cue)

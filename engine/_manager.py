@@ -12,7 +12,7 @@ from typing import Any, Self
 from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
-from ._keeping import WaitsKeeper
+from ._keeping import Keeper, WaitsKeeper
 from ._listeners import Listener, Listeners
 from ._rehearsal import Rehearsal
 from ._session import Session
@@ -38,6 +38,7 @@ class FillerManager:
         bank: Ready clips; None: the configuration's packs are loaded.
         predictor: A predictor that has learned already, for whoever made it to keep; None: a new one, kept in
             ``prediction.file`` if the configuration names one.
+        keeper: Keeps *predictor*: looked after on the thread that teaches it.
         make_policy: Makes what decides, given the configuration and the predictor; None: the configuration's mode.
 
     Raises:
@@ -52,6 +53,7 @@ class FillerManager:
         clock: Clock | None = None,
         bank: ClipBank | None = None,
         predictor: LatencyPredictor | None = None,
+        keeper: Keeper | None = None,
         make_policy: PolicyMaker | None = None,
     ) -> None:
         config = config if config is not None else Config()
@@ -79,7 +81,7 @@ class FillerManager:
         )
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
-        self._keeper = None if file is None else WaitsKeeper(predictor, file, clock)
+        self._keeper = keeper if file is None else WaitsKeeper(predictor, file, clock)
         self._log = None if config.turn_log is None else TurnLog(config, clock, self._engine.count)
         self._engine.log = self._log
         self._ids = itertools.count(1)

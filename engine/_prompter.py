@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 from itertools import islice
 
+from ..fillers import Clip, Kind
 from ._engine import Engine
 from ._line import Line, Owner
-from ._sounds import TurnSounds
+from ._sounds import Standing, TurnSounds
 from .mixer import Tell
-from .planning import PlannedCue, Sheet, Situation, cast
-from .turns import TurnState
+from .planning import CastCue, PlannedCue, Sheet, Situation, cast
+from .turns import ANNOUNCING, TurnState
 
 AT_ONCE = 1
 """Cues that the caller arms; the service thread arms the whole sheet a moment later."""
@@ -19,6 +20,8 @@ RETRY_S = 0.25
 """s after which planning is tried again where no plan could be had."""
 SOUNDING_S = 0.025
 """s after the last armed cue's start at which the rest is armed: then it sounds, and is not replaced."""
+OFFER_S = 1.0
+"""s after which an offered filler that has not started is forgotten: the moment has passed."""
 LIKELY = 0.5
 """A filler makes way at its next cut mark if the announced reply comes before its end with this probability."""
 
@@ -65,6 +68,10 @@ class Prompter:
         """When the last armed cue starts."""
         self.again_at = math.inf
         """s on the clock: when to call `plan_on`, if nothing has happened by then."""
+        self._due: dict[int, float] = {}
+        """When the cues that were armed last are to start, by their ids."""
+        self._offered: tuple[Clip, float] | None = None
+        """A filler from elsewhere, and when it is to start."""
 
     def plan(self, first: bool = False) -> None:
         """Arm the cue sheet for what is known now. Never waits for planning (unless work is done inline)."""
@@ -108,6 +115,58 @@ class Prompter:
     def wait_began(self) -> None:
         """A further wait has begun: what was held in those before does not count in it."""
         self._held_s = 0.0
+
+    def offer(self, clip: Clip, *, insist: bool) -> str | None:
+        """Play *clip*, which is not of the plan, as soon as it may sound; the rest is planned around it.
+
+        Args:
+            clip: At the line's rate.
+            insist: Also where the plan has something else, or nothing, in mind.
+
+        Returns:
+            Why it is left out; None: it is armed.
+        """
+        state, now = self._state, self._engine.clock.now()
+        if not state.open:
+            return "no reply is pending"
+        if self._line.held_since is not None:
+            return "the user speaks"
+        if self._line.replying or now < state.wait.began_at:
+            return "a reply sounds"
+        if state.status == "tentative" and clip.kind not in self._engine.config.tentative_kinds:
+            return "the end of speech is not confirmed"
+        situation = self._situation(now, False)
+        if situation.horizon_s <= 0.0:
+            return "the wait is longer than limits.max_wait_s"
+        if clip.kind.spoken and situation.spoken_left <= 0:
+            return "the limit of spoken fillers is reached"
+        if situation.sounding_s:
+            return "a filler sounds"
+        if self._sounds.has_played(clip.id):
+            return "it was heard in this turn"
+        free_s = max(0.0, self._engine.config.limits.min_gap_ms / 1000.0 - situation.since_spoken_s)
+        if not insist and (why := self._plan_forbids(clip, situation, now, free_s)) is not None:
+            return why
+        self._offered = clip, now + (free_s if clip.kind.spoken else 0.0)
+        self.plan()
+        return None
+
+    def _plan_forbids(self, clip: Clip, situation: Situation, now: float, free_s: float) -> str | None:
+        """Return what in the plan or configuration speaks against an offered *clip* that starts *free_s* from now."""
+        override, config = situation.override, self._engine.config
+        age_s = situation.wait_age_s if situation.tool_age_s is None else situation.tool_age_s
+        allowed = config.kind(clip.kind).enabled if override.kinds is None else clip.kind in override.kinds
+        if override.silent or not allowed or (override.after_s is not None and age_s < override.after_s):
+            return "the configuration wants none now"
+        if situation.milestone in ANNOUNCING:
+            return "the reply is announced"
+        if situation.bed:
+            return "a bed sounds"
+        until = now + free_s + clip.duration_s + config.limits.min_gap_ms / 1000.0
+        started = self._sounds.started
+        if any(now - OFFER_S < at < until and not started(cue) for cue, at in self._due.items()):
+            return "a planned filler is about to sound"
+        return None
 
     def resumed(self, now: float, held_s: float) -> None:
         """The user spoke for *held_s* until *now*: that was no silence, and the cue sheet's clock stood still."""
@@ -168,9 +227,40 @@ class Prompter:
         planned = iter(sheet.cues)
         found = cast(planned, situation, self._line.selector, self._engine.config, age_s=sheet.age_s)
         cues = list(islice(found, most))
-        self._sounds.arm(self._line.arm(self._turn, cues, origin, origin + situation.horizon_s))
+        offered = self._still_offered(origin)
+        if offered is not None:
+            cues.insert(0, CastCue(offered[1] - origin, offered[0], "offered"))
+        armed = self._line.arm(self._turn, cues, origin, origin + situation.horizon_s)
+        self._sounds.arm(armed)
+        self._due = {cue: origin + planned.start_s for cue, planned in armed.items()}
         self._last_at = origin + cues[-1].start_s if cues else math.inf
         return tuple(planned)
+
+    def _still_offered(self, now: float) -> tuple[Clip, float] | None:
+        """Return the offered filler that is still to start, and when; none once another one has come in between."""
+        if self._offered is not None:
+            clip, at = self._offered
+            until = self._sounds.standing().until
+            if now > at + OFFER_S or (until is not None and until > now) or self._sounds.has_played(clip.id):
+                self._offered = None
+        return self._offered
+
+    def _standing(self, now: float) -> Standing:
+        """Return what has been said and what sounds; an offered filler that is armed counts as sounding."""
+        heard, offered = self._sounds.standing(), self._still_offered(now)
+        if offered is None:
+            return heard
+        clip, at = offered
+        heard = replace(heard, latest_start=max(heard.latest_start, at))
+        if not clip.kind.spoken:
+            return heard
+        return replace(
+            heard,
+            spoken=heard.spoken + 1,
+            phrases=heard.phrases + (clip.kind is Kind.PHRASE),
+            progress=heard.progress + (clip.kind is Kind.PROGRESS),
+            until=max(heard.until or 0.0, at + clip.duration_s),
+        )
 
     def make_way(self) -> None:
         """The reply is announced: a spoken filler ends at its next mark if the reply likely comes before its end."""
@@ -186,7 +276,7 @@ class Prompter:
     def _situation(self, origin: float, first: bool) -> Situation:
         state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
-        heard = sounds.standing()
+        heard = self._standing(origin)
         until, last_end = heard.until, heard.last_end
         wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
         quiet_from = max(last_end, state.wait.began_at, self._resumed_at)

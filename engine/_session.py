@@ -75,6 +75,19 @@ class Session:
         return self._turn is not None and self._turn.waiting
 
     @property
+    def fillers_started(self) -> int:
+        """Fillers that have started in this conversation, as of the last look (`tick`)."""
+        return self._line.starts
+
+    @property
+    def next_filler_at(self) -> float:
+        """s on the manager's clock at which a filler is to start, as of the last plan; infinite: none.
+
+        Who waits for fillers on a silent output need not `tick` before.
+        """
+        return self._line.next_start_at
+
+    @property
     def filler_sounding(self) -> bool:
         """Whether a filler sounded at the last look (`tick`): raise a voice activity detector's threshold meanwhile."""
         return self._line.filler_sounding

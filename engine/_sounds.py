@@ -88,6 +88,14 @@ class TurnSounds:
         """Return what was heard of *cue*, which has started, up to *now*; times count from *zero*."""
         return _record(self._played[cue], zero, now)
 
+    def started(self, cue: int) -> bool:
+        """Whether the armed *cue* has started."""
+        return cue in self._played
+
+    def has_played(self, clip: str) -> bool:
+        """Whether the clip with the id *clip* has started."""
+        return any(played.clip.id == clip for played in self._played.values())
+
     def first_start(self) -> float:
         """Return when the first one started; infinite without one."""
         return min((played.start_at for played in self._played.values()), default=math.inf)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from ..fillers import UsageError
-from ._passing import PassedTurn
+from ._offering import OfferedTurn
 from ._watch import ToolRun, reason_of, tokens, tokens_async, write_all, write_all_async
 from .mixer import Tell
 from .turns import ANNOUNCING, Outcome, TurnRecord
@@ -14,7 +14,7 @@ from .turns import ANNOUNCING, Outcome, TurnRecord
 T = TypeVar("T")
 
 
-class Turn(PassedTurn):
+class Turn(OfferedTurn):
     """From the end of the user's speech to the end of the agent's answer. Made by `Session.begin`.
 
     Calls out of order never raise: a milestone after the reply, or a second `finish`, is noted in the record and
@@ -82,6 +82,8 @@ class Turn(PassedTurn):
             self._state.wait_again(self._line.reply_ends_at(now))
             self._prompter.wait_began()
             self.plan(first=True)
+
+    # Fillers from elsewhere ---------------------------------------------------------------------------------------
 
     # The reply --------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from ._config import (
     load_config,
     overlaid,
 )
+from ._decode import MAX_CLIP_S, with_soft_edges
 from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceError, UsageError
 from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
@@ -37,6 +38,7 @@ from ._validation import Section, read_toml, validated
 
 __all__ = [
     "BED_KINDS",
+    "MAX_CLIP_S",
     "NO_LANGUAGE",
     "SPOKEN_KINDS",
     "Clip",
@@ -85,4 +87,5 @@ __all__ = [
     "read_toml",
     "usable_clips",
     "validated",
+    "with_soft_edges",
 ]

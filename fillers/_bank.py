@@ -24,23 +24,30 @@ class ClipBank:
 
     Args:
         packs: Names of bundled packs or paths of pack folders, in the order of preference.
+        clips: Further ones, such as lines that your own TTS spoke at start-up; read-only samples, the end marked.
         progress: Wraps the clips of a pack while it loads, and receives its name; shows a bar when it takes long.
 
     Raises:
         PackError: naming the pack, the clip and what to do, before anything plays.
     """
 
-    def __init__(self, packs: Iterable[str | Path] = ("en-us",), *, progress: Progress = bar_when_long) -> None:
+    def __init__(
+        self,
+        packs: Iterable[str | Path] = ("en-us",),
+        *,
+        clips: Iterable[Clip] = (),
+        progress: Progress = bar_when_long,
+    ) -> None:
         self._lock = threading.Lock()
         put_right_in_children(self)
         self._by_rate: dict[int, tuple[Clip, ...]] = {}
-        clips: list[Clip] = []
+        loaded: list[Clip] = []
         for pack in packs:
             folder = find_pack(str(pack))
             manifest = read_manifest(folder)
             entries = progress(manifest.clips, manifest.name)
-            clips.extend(_load(folder, manifest, entry) for entry in entries)
-        self._originals = _with_unique_ids(clips)
+            loaded.extend(_load(folder, manifest, entry) for entry in entries)
+        self._originals = _with_unique_ids([*loaded, *clips])
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -89,7 +89,10 @@ def test_unknown_name() -> None:
         "engine.turns",
         "engine.mixer",
         "engine.outputs",
+        "engine.integrations.amigo",
         "engine.integrations.telephony",
+        "engine.service.identity",
+        "engine.service.storage",
         "benchmarks",
     ],
 )

@@ -1,77 +1,23 @@
 """Tuning by several processes over a real database server."""
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
+from postgres_server import Server, running_server
 from stopgap.benchmarks._study import storage_at
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms\n"
 NAME = "calls ladder"
 
 
-def binaries() -> Path | None:
-    """Return where PostgreSQL's programs are (Debian keeps them off the path)."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
-
-
-class Server:
-    """A PostgreSQL server on a loopback port, with data of its own."""
-
-    def __init__(self, bin: Path, folder: Path) -> None:
-        self._bin = bin
-        self._data = folder / "data"
-        self._folder = folder
-        self._user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
-        if self._user:
-            shutil.chown(folder, self._user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "tuner")
-        self.start()
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tuner", "waits")
-        self.url = f"postgresql://tuner@127.0.0.1:{self.port}/waits"
-
-    def start(self) -> None:
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self._folder}"
-        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", str(self._folder / "log"), "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._bin / program), *arguments]
-        kept: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the server inherits them
-        subprocess.run(command, check=True, user=self._user, cwd=self._folder, timeout=60, **kept)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    bin = binaries()
-    if bin is None:
-        if os.environ.get("STOPGAP_REQUIRE_DATABASE"):
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="stopgap-pg-"))
-    found = Server(bin, folder)
-    try:
+    with running_server() as found:
         yield found
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            found.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def command(trace: Path, url: str, out: Path, trials: int) -> list[str]:

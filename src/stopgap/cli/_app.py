@@ -20,6 +20,8 @@ from ._doctor import doctor
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
+from ._serve import serve
+from ._service import service_app
 from ._trace import trace_app
 from ._tune import tune_app
 from ._tuner import tuner
@@ -37,11 +39,13 @@ app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
 app.command()(tuner)
+app.command()(serve)
 app.add_typer(pack_app)
 app.add_typer(config_app)
 app.add_typer(bench_app)
 app.add_typer(tune_app)
 app.add_typer(trace_app)
+app.add_typer(service_app)
 
 
 def _show_version(wanted: bool) -> None:

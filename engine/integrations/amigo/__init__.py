@@ -1,0 +1,65 @@
+"""Amigo conversations: the events of an interaction drive a turn."""
+
+from ._drive import Fillers
+from ._events import (
+    Action,
+    ActionTooLong,
+    BehaviorSelected,
+    ConversationCreated,
+    DecisionStarted,
+    Event,
+    ExitConditionSelected,
+    InteractionComplete,
+    InteractionFailed,
+    MessageFragment,
+    NewMessage,
+    OtherAction,
+    ReflectionGenerated,
+    ReflectionStarted,
+    StateTransitioned,
+    ToolCallEnded,
+    ToolCallStarted,
+    ToolOutputAvailable,
+    ToolParamsGenerated,
+    ToolRetrieved,
+    UnknownEvent,
+    UserMessageAvailable,
+    VersionInfo,
+)
+from ._filler import FillerAudio, filler_audio
+from ._parse import parse_event
+from ._parser import EventParser, parse_events
+from ._watch import watch_interaction
+
+__all__ = [
+    "Action",
+    "ActionTooLong",
+    "BehaviorSelected",
+    "ConversationCreated",
+    "DecisionStarted",
+    "Event",
+    "EventParser",
+    "ExitConditionSelected",
+    "FillerAudio",
+    "Fillers",
+    "InteractionComplete",
+    "InteractionFailed",
+    "MessageFragment",
+    "NewMessage",
+    "OtherAction",
+    "ReflectionGenerated",
+    "ReflectionStarted",
+    "StateTransitioned",
+    "ToolCallEnded",
+    "ToolCallStarted",
+    "ToolOutputAvailable",
+    "ToolParamsGenerated",
+    "ToolRetrieved",
+    "UnknownEvent",
+    "UserMessageAvailable",
+    "VersionInfo",
+    "filler_audio",
+    "parse_event",
+    "parse_events",
+    "watch_interaction",
+]

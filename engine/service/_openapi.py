@@ -1,0 +1,39 @@
+"""The description of the API, and what FastAPI does not see of it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from ._events import AnyEvent
+
+BEARER, BASIC, ISSUER = "Bearer-Authorization", "Basic", "Bearer-Authorization-Organization"
+"""Names of the security schemes."""
+_SECURITY: list[dict[str, list[str]]] = [
+    {BEARER: []}, {BASIC: []}, {BEARER: [], ISSUER: []}, {BASIC: [], ISSUER: []},
+]  # fmt: skip
+
+
+class _AsSent(GenerateJsonSchema):
+    """Of what is sent, where fields are there whether or not they have a default."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return True
+
+
+def description(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of *app*: with the events, and who may ask for what."""
+    found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    event = TypeAdapter[Any](AnyEvent).json_schema(
+        ref_template="#/components/schemas/{model}", mode="serialization", schema_generator=_AsSent
+    )
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(event.pop("$defs"))
+    schemas["Event"] = event
+    for path in found["paths"].values():
+        for operation in path.values():
+            if "security" in operation:  # each scheme there is an alternative, but who issued a token is not enough
+                operation["security"] = _SECURITY
+    return found

@@ -1,0 +1,64 @@
+"""Conversations, accounts and learned waits in a database: SQLite, or PostgreSQL.
+
+All calls block; from an event loop use ``await asyncio.to_thread(...)``.
+"""
+
+from ._accounts import Accounts
+from ._connect import database_file
+from ._conversations import Conversations
+from ._database import Database
+from ._errors import (
+    BusyError,
+    DatabaseError,
+    FinishedError,
+    LeaseLostError,
+    NoInteractionsError,
+    NotFoundError,
+    RefusedError,
+    SchemaError,
+    TakenError,
+)
+from ._history import History
+from ._ids import is_id, is_organization, new_id
+from ._leases import LEASE_S, Lease, Leases
+from ._records import (
+    Conversation,
+    Interaction,
+    NewConversation,
+    NewInteraction,
+    Said,
+    StoredKey,
+    Transcript,
+    User,
+)
+
+__all__ = [
+    "LEASE_S",
+    "Accounts",
+    "BusyError",
+    "Conversation",
+    "Conversations",
+    "Database",
+    "DatabaseError",
+    "FinishedError",
+    "History",
+    "Interaction",
+    "Lease",
+    "LeaseLostError",
+    "Leases",
+    "NewConversation",
+    "NewInteraction",
+    "NoInteractionsError",
+    "NotFoundError",
+    "RefusedError",
+    "Said",
+    "SchemaError",
+    "StoredKey",
+    "TakenError",
+    "Transcript",
+    "User",
+    "database_file",
+    "is_id",
+    "is_organization",
+    "new_id",
+]

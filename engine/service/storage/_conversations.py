@@ -1,0 +1,162 @@
+"""What is written of conversations: each change whole or not at all."""
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ....fillers import UsageError
+from ._database import Database
+from ._errors import BusyError, FinishedError, NoInteractionsError, NotFoundError, TakenError
+from ._history import as_conversation
+from ._leases import Lease, changed, held, lost, owned, vacant
+from ._records import Conversation, Interaction, NewConversation, NewInteraction
+from ._tables import ConversationRow, InteractionRow, UserRow
+
+
+class Conversations:
+    """Writes conversations and their interactions.
+
+    An interaction is stored when it has come to its end, in the transaction that gives the lease back; a conversation
+    together with its first one. Of what failed halfway nothing is stored.
+
+    Args:
+        database: Where.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self, lease: Lease, conversation: NewConversation, interaction: NewInteraction, *, finished: bool = False
+    ) -> tuple[Conversation, Interaction]:
+        """Store a conversation with its first interaction, and give *lease* back.
+
+        Args:
+            lease: From `Leases.reserve`.
+            conversation: What is known of it.
+            interaction: Its first one.
+            finished: Whether it is its last one, too.
+
+        Raises:
+            LeaseLostError: if it had run out and somebody else took it; nothing is stored.
+            TakenError: if an id of the interaction is in use.
+            DatabaseError: if the database does not answer.
+            UsageError: if *lease* is not for creating.
+        """
+        if not lease.creates:
+            raise UsageError("this lease is for a conversation that exists; use `complete`")
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            freed = update(UserRow).where(*held(lease)).values(lease_owner=None, lease_until=None)
+            if not changed(session, freed):
+                raise lost(lease)
+            row = ConversationRow(
+                id=lease.conversation,
+                organization_id=lease.organization,
+                user_id=lease.user,
+                service_id=conversation.service,
+                created_at=interaction.started_at,
+                tags=dict(conversation.tags),
+                is_test=conversation.is_test,
+                interaction_count=1,
+                finished_at=now if finished else None,
+            )
+            session.add(row)
+            session.flush()
+            return as_conversation(row), _added(session.connection(), lease.conversation, 1, now, interaction)
+
+    def complete(self, lease: Lease, interaction: NewInteraction, *, finished: bool = False) -> Interaction:
+        """Store an interaction, and give *lease* back.
+
+        Args:
+            lease: From `Leases.claim`.
+            interaction: As it came to its end.
+            finished: Whether the conversation ends with it.
+
+        Raises:
+            LeaseLostError: if it had run out and somebody else took it; nothing is stored.
+            TakenError: if an id of the interaction is in use.
+            DatabaseError: if the database does not answer.
+            UsageError: if *lease* is for creating.
+        """
+        if lease.creates:
+            raise UsageError("this lease is for a conversation that does not exist yet; use `create`")
+        with self._database.changing() as connection:
+            now = self._database.now(connection)
+            number = connection.scalar(
+                update(ConversationRow)
+                .where(*held(lease), ConversationRow.finished_at.is_(None))
+                .values(
+                    lease_owner=None,
+                    lease_until=None,
+                    interaction_count=ConversationRow.interaction_count + 1,
+                    finished_at=now if finished else None,
+                )
+                .returning(ConversationRow.interaction_count)
+            )
+            if number is None:
+                raise lost(lease)
+            return _added(connection, lease.conversation, number, now, interaction)
+
+    def finish(self, organization: str, conversation: str, *, user: str | None) -> None:
+        """End a conversation.
+
+        Args:
+            organization: Whose conversation it must be.
+            conversation: Its id.
+            user: Whose it must be; None: anybody's in the organization.
+
+        Raises:
+            NotFoundError: if there is no such conversation.
+            NoInteractionsError: if nothing was said in it.
+            FinishedError: if it is over already.
+            BusyError: if an interaction is under way.
+            DatabaseError: if the database does not answer.
+        """
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            wanted = owned(organization, conversation, user)
+            ended = (
+                update(ConversationRow)
+                .where(*wanted, ConversationRow.finished_at.is_(None), vacant(ConversationRow, now))
+                .where(ConversationRow.interaction_count > 0)
+                .values(finished_at=now, lease_owner=None, lease_until=None)
+            )
+            if changed(session, ended):
+                return
+            row = session.scalar(select(ConversationRow).where(*wanted))
+            if row is None:
+                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
+            if row.finished_at is not None:
+                raise FinishedError(f"conversation {conversation} is finished already")
+            if row.interaction_count == 0:
+                raise NoInteractionsError(f"conversation {conversation} has no interactions")
+            raise BusyError(f"conversation {conversation} is busy with another request")
+
+
+def _added(connection: Connection, conversation: str, number: int, now: float, new: NewInteraction) -> Interaction:
+    added = Interaction(
+        id=new.id,
+        conversation=conversation,
+        number=number,
+        started_at=new.started_at,
+        completed_at=now,
+        user_message_id=new.user_message_id,
+        user_message=new.user_message,
+        agent_message_id=new.agent_message_id,
+        agent_message=new.agent_message,
+        actions=tuple(dict(action) for action in new.actions),
+        record=None if new.record is None else dict(new.record),
+    )
+    values = {name: getattr(added, name) for name in _COLUMNS}
+    row = insert(InteractionRow).values(conversation_id=conversation, actions=list(added.actions), **values)
+    try:
+        connection.execute(row)
+    except IntegrityError as exc:
+        raise TakenError(f"interaction {new.id} exists already") from exc
+    return added
+
+
+_COLUMNS = (
+    "id", "number", "started_at", "completed_at", "user_message_id", "user_message", "agent_message_id",
+    "agent_message", "record",
+)  # fmt: skip

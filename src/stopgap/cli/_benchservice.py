@@ -1,0 +1,42 @@
+"""``stopgap bench service``: the conversation service under load."""
+
+from typing import Annotated
+
+import typer
+
+from ._console import new_table, print_json, print_table, progress
+from ._options import JsonOption
+from ._serviceoptions import check_extra
+
+
+def service(
+    conversations: Annotated[int, typer.Option(min=1, max=1000, help="Conversations at once.")] = 200,
+    interactions: Annotated[int, typer.Option(min=10, max=1_000_000, help="Interactions in all.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the waits and pauses.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the conversation service on this machine: how late fillers leave, what is lost, how memory grows.
+
+    The service runs in a process of its own, its clients in this one; waits are drawn from a bundled trace.
+    """
+    check_extra()
+    from stopgap.benchmarks._service import measure_service
+
+    with progress("interactions", interactions) as advance:
+        report = measure_service(conversations=conversations, interactions=interactions, seed=seed, advance=advance)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    table = new_table("", "n", "median", "p99", "max", title="service", right=("n", "median", "p99", "max"))
+    rows = (("filler planned → at the client, ms", report.late), ("client's own lag, ms", report.client_lag))
+    for name, found in rows:
+        table.add_row(name, f"{found.count:,}", f"{found.p50:.1f}", f"{found.p99:.1f}", f"{found.max:.1f}")
+    print_table(table)
+    typer.echo(
+        f"{report.interactions:,} interactions in {report.conversations} conversations at once, "
+        f"{report.interactions / report.seconds:.0f} a second; lost: {report.lost}; errors: {report.errors}"
+    )
+    typer.echo("memory, MB, after each tenth: " + " ".join(f"{found:.0f}" for found in report.memory_mb))
+    typer.echo(f"measured on: {report.machine}")
+    for target, met in report.targets.items():
+        typer.echo(f"{'met' if met else 'MISSED'}: {target}")

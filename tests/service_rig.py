@@ -1,0 +1,113 @@
+"""The conversation service, really running on loopback, and what its tests need of it."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from stopgap.engine.service._actions import ToolCallEnded, ToolCallStarted
+from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
+from stopgap.engine.service._app import create_app
+from stopgap.engine.service._settings import ServiceConfig, load_service_config
+from stopgap.engine.service.identity import IssuedKey, KeyChecker, Permission, create_secret, issue_key, secret_file
+from stopgap.engine.service.storage import Accounts, Database
+
+SERVICE = "5" * 24
+ORGANIZATION = "acme"
+
+
+async def agent(request: AgentRequest) -> AsyncGenerator[Answer, None]:
+    """Do what the message says: the agent of these tests."""
+    if request.audio is not None:
+        yield UserSaid(f"{len(request.audio.samples) / request.audio.rate:.1f} s of speech")
+    for word in (request.text or "").split():
+        match word.split("="):
+            case ["wait", seconds]:
+                await asyncio.sleep(float(seconds))
+            case ["tool", seconds]:
+                yield ToolCallStarted(tool_id="lookup")
+                await asyncio.sleep(float(seconds))
+                yield ToolCallEnded(tool_id="lookup", result="found", duration=float(seconds))
+            case ["fail"]:
+                raise RuntimeError("the agent was told to fail")
+            case ["end"]:
+                yield EndConversation()
+    if request.response_format == "voice":
+        yield Speech(np.full(2400, 8000, np.int16), 24_000)
+    yield f"You have said {sum(message.role == 'user' for message in request.history)} things before."
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service on loopback."""
+
+    url: str
+    config: ServiceConfig
+    user: str
+    key: IssuedKey
+
+    def another(self, organization: str = ORGANIZATION, permissions: frozenset[Permission] | None = None) -> IssuedKey:
+        """Return the key of a further user."""
+        database = Database.open(self.config.database)
+        try:
+            accounts = Accounts(database)
+            with contextlib.suppress(Exception):
+                accounts.add_organization(organization)
+            user = accounts.add_user(organization, permissions if permissions is not None else frozenset(Permission))
+            return issue_key(accounts, KeyChecker(), organization, user.id)
+        finally:
+            database.close()
+
+
+def a_config(folder: Path, database: str | None = None, **changes: Any) -> ServiceConfig:
+    """Return a configuration whose agent is `agent`."""
+    (folder / "stopgap.toml").write_text(
+        'mode = "ladder"\nseed = 1\n[[ladder]]\nafter_ms = 700\nkind = "hesitation"\n', encoding="utf-8"
+    )
+    defaults: dict[str, Any] = {
+        "database": database or f"sqlite:///{folder / 'service.db'}",
+        "secret_file": str(folder / "secret"),
+        "fillers": str(folder / "stopgap.toml"),
+        "maintenance_file": str(folder / "maintenance"),
+        "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000},
+        "services": {
+            "desk": {
+                "id": SERVICE, "agent": "service_rig:agent", "voice": True,
+                "tools": {"lookup": {"fillers": ["Looking that up."], "after_s": 0.5}},
+            }
+        },
+    }  # fmt: skip
+    return load_service_config(None, **{**defaults, **changes})
+
+
+@contextlib.contextmanager
+def running(config: ServiceConfig) -> Iterator[Running]:
+    """Run a service with a first user until the block ends."""
+    Database.migrate(config.database)
+    create_secret(Path(config.secret_file or secret_file(None)))
+    database = Database.open(config.database)
+    accounts = Accounts(database)
+    accounts.add_organization(ORGANIZATION)
+    user = accounts.add_user(ORGANIZATION, frozenset(Permission))
+    key = issue_key(accounts, KeyChecker(), ORGANIZATION, user.id)
+    database.close()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning", timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            port = listener.getsockname()[1]
+            while not server.started:
+                assert thread.is_alive(), "the service did not start"
+                threading.Event().wait(0.01)
+            yield Running(f"http://127.0.0.1:{port}", config, user.id, key)
+        finally:
+            server.should_exit = True
+            thread.join(10.0)

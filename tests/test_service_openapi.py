@@ -1,0 +1,122 @@
+"""The conversation service's description of itself, held against what it does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from service_rig import ORGANIZATION, SERVICE, Running, a_config, running
+from stopgap.engine.service.storage import History
+
+CREATE = "/conversation/?response_format=text"
+POSTS = (
+    "/user/signin_with_api_key",
+    "/conversation/",
+    "/conversation/{conversation_id}/interact",
+    "/conversation/{conversation_id}/finish/",
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(a_config(tmp_path_factory.mktemp("service"))) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def description(service: Running) -> Any:
+    return httpx.get(f"{service.url}/openapi.json", trust_env=False).raise_for_status().json()
+
+
+@pytest.fixture(scope="module")
+def http(service: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{service.url}/v1/{ORGANIZATION}", trust_env=False, timeout=60.0) as client:
+        headers = {"x-api-key": service.key.key, "x-api-key-id": service.key.id, "x-user-id": service.user}
+        token = client.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+def validator(description: Any, name: str) -> Any:
+    """Return what checks against the schema *name*."""
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": description["components"]}
+    )
+
+
+def test_events_are_what_the_description_says(description: Any, http: httpx.Client) -> None:
+    """Each line of answers in text and voice, with tools, fillers and errors; what is always there is required."""
+    lines: list[str] = http.post(CREATE, json={"service_id": SERVICE}).text.splitlines()
+    conversation = json.loads(lines[0])["conversation_id"]
+    form = {"initial_message_type": "user-message"}
+    for text, response_format in (("tool=0.9", "text"), ("tool=0.9", "voice"), ("fail", "text")):
+        query = f"request_format=text&response_format={response_format}"
+        files = {"recorded_message": ("message", text.encode())}
+        lines += http.post(
+            f"/conversation/{conversation}/interact?{query}", data=form, files=files
+        ).text.splitlines()  # fmt: skip
+    events = [json.loads(line) for line in lines]
+    assert {event["type"] for event in events} == {
+        "conversation-created", "user-message-available", "current-agent-action", "new-message", "interaction-complete",
+        "error",
+    }  # fmt: skip
+    assert any(event.get("action", {}).get("type") == "action-too-long" for event in events)
+    told = validator(description, "Event")
+    for event in events:
+        told.validate(event)
+        for missing in event:
+            assert not told.is_valid({name: value for name, value in event.items() if name != missing})
+    schemas = description["components"]["schemas"]
+    assert "transcript_alignment" in schemas["NewMessage"]["required"]
+    assert all("type" in schemas[name]["required"] for name in ("NewMessage", "DecisionStarted", "ActionTooLong"))
+    assert "state" not in schemas["DecisionStarted"]["properties"]  # it is for fillers, and is not sent
+
+
+def test_security_is_what_is_needed(description: Any) -> None:
+    """A token, Bearer or Basic; who issued it may be said with it, but does not let anybody in by itself."""
+    schemes = description["components"]["securitySchemes"]
+    by_name = {name: scheme["type"] for name, scheme in schemes.items()}
+    for post in POSTS[1:]:
+        security = description["paths"]["/v1/{organization}" + post]["post"]["security"]
+        assert all(any(by_name[name] == "http" for name in alternative) for alternative in security)
+        assert {"Bearer-Authorization": [], "Bearer-Authorization-Organization": []} in security
+    assert "security" not in description["paths"]["/v1/{organization}" + POSTS[0]]["post"]
+
+
+@pytest.mark.parametrize("post", POSTS)
+def test_answers_that_any_endpoint_may_give_are_told(description: Any, post: str) -> None:
+    """Bodies that are late or large, trouble, maintenance; and the headers of the limits."""
+    told = description["paths"]["/v1/{organization}" + post]["post"]["responses"]
+    assert {"401", "408", "413", "422", "429", "500", "503"} <= set(told)
+    success = next(answer for status, answer in told.items() if status.startswith("2"))
+    assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(success["headers"])
+    assert "Retry-After" in told["429"]["headers"]
+
+
+def test_the_body_of_a_creation_is_told(description: Any) -> None:
+    """Although FastAPI does not read it."""
+    body = description["paths"]["/v1/{organization}/conversation/"]["post"]["requestBody"]
+    told = jsonschema_rs.Draft202012Validator(body["content"]["application/json"]["schema"])
+    assert body["required"]
+    assert told.is_valid({"service_id": SERVICE, "tags": {"a tag": None}})
+    assert not told.is_valid({"service_id": "x"})
+    assert not told.is_valid({"service_id": SERVICE, "tags": {str(n): None for n in range(21)}})
+    assert not told.is_valid({"service_id": SERVICE, "tags": {"a-tag": None}})
+
+
+def test_trouble_inside_is_a_problem_as_well(
+    description: Any, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500, in the form of all other errors, without a word of what it was."""
+
+    def broken(*args: object, **more: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(History, "unfinished", broken)
+    answer = http.post(CREATE, json={"service_id": SERVICE})
+    assert answer.status_code == 500
+    validator(description, "Problem").validate(answer.json())
+    assert answer.json()["error_code"] == 500
+    assert "secret" not in answer.text

@@ -1,0 +1,283 @@
+"""The conversation service as a process of its own: served, killed, stopped, fuzzed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from service_rig import SERVICE, a_config, running
+from stopgap.engine.service._settings import ServiceSettings, load_service_config, service_id
+from stopgap.engine.service.storage import Database, History
+from stopgap.fillers import ConfigError
+
+TESTS = Path(__file__).parent
+SERVICE_TOML = """
+database = "{database}"
+drain_s = {drain_s}
+[rates]
+sign_in = 10000
+sign_in_origin = 10000
+create = 10000
+interact = 10000
+[services.desk]
+id = "{service}"
+"""
+
+
+def serving(
+    folder: Path, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0
+) -> AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]:
+    """Run ``stopgap serve`` with a file, on a database in *folder*; yield its URL and process."""
+    database = f"sqlite:///{folder / 'service.db'}"
+    text = SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
+    (folder / "service.toml").write_text(text, encoding="utf-8")
+    return served(str(folder / "service.toml"))
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Run ``stopgap serve`` with *options*; yield its URL and process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stopgap", "serve", *options, "--port", "0"],
+        stderr=subprocess.PIPE, text=True, cwd=TESTS, env={**os.environ, "NO_PROXY": "*"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    seen: list[str] = []
+    try:
+        for line in process.stderr:
+            seen.append(line)
+            if line.startswith("listening on "):
+                break
+        else:
+            pytest.fail("".join(seen))
+        log = threading.Thread(target=lambda: seen.extend(process.stderr or ()), daemon=True)
+        log.start()
+        yield seen[-1].removeprefix("listening on ").strip(), process
+    finally:
+        process.kill()
+        process.wait()
+        log.join(5.0)
+        process.stderr.close()
+
+
+def set_up(folder: Path) -> dict[str, str]:
+    """Make the database, and return the first user's key as ``stopgap service init`` told it."""
+    command = [sys.executable, "-m", "stopgap", "service", "init", "--json"]
+    done = subprocess.run(
+        [*command, "--database", f"sqlite:///{folder / 'service.db'}", "--organization", "acme"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def add_user(folder: Path) -> dict[str, str]:
+    """Return the key of a further user, as the command line makes it."""
+    command = [sys.executable, "-m", "stopgap", "service", "user", "add", "--json"]
+    done = subprocess.run(
+        [*command, "--database", f"sqlite:///{folder / 'service.db'}", "--organization", "acme"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def signed_in(url: str, key: dict[str, str]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{url}/v1/acme", trust_env=False, timeout=60.0) as http:
+        headers = {"x-api-key": key["key"], "x-api-key-id": key["key_id"], "x-user-id": key["user"]}
+        token = http.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        yield http
+
+
+def create(http: httpx.Client, service: str = SERVICE) -> str:
+    created = http.post("/conversation/?response_format=text", json={"service_id": service}).raise_for_status()
+    events = [json.loads(line) for line in created.text.splitlines()]
+    assert events[-1]["type"] == "interaction-complete", events
+    return str(events[0]["conversation_id"])
+
+
+def interact(http: httpx.Client, conversation: str, text: str) -> list[dict[str, Any]]:
+    query = "request_format=text&response_format=text"
+    answer = http.post(
+        f"/conversation/{conversation}/interact?{query}", data={"initial_message_type": "user-message"},
+        files={"recorded_message": ("m.txt", text.encode(), "text/plain")},
+    )  # fmt: skip
+    return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
+
+
+def test_a_killed_service_has_kept_what_was_complete(tmp_path: Path) -> None:
+    """Kill -9 while interactions run: each one that a client saw complete is stored, and no half one is."""
+    keys = [set_up(tmp_path), *(add_user(tmp_path) for _ in range(3))]
+    completed: dict[str, list[str]] = {}
+    enough = threading.Event()
+
+    def talk(url: str, key: dict[str, str]) -> None:
+        try:
+            with signed_in(url, key) as http:
+                conversation = create(http)
+                seen = completed.setdefault(conversation, [])
+                while True:
+                    seen.append(interact(http, conversation, "wait=0.01")[-1]["interaction_id"])
+                    if sum(map(len, completed.values())) >= 60:
+                        enough.set()
+        except httpx.HTTPError:
+            return
+
+    with serving(tmp_path) as (url, process), ThreadPoolExecutor(len(keys)) as pool:
+        talks = [pool.submit(talk, url, key) for key in keys]
+        assert enough.wait(60.0)
+        process.send_signal(signal.SIGKILL)
+        for talking in talks:
+            talking.result(60.0)
+
+    database = Database.open(f"sqlite:///{tmp_path / 'service.db'}")
+    for conversation, seen in completed.items():
+        found = History(database).read("acme", conversation, user=None)
+        ids = [interaction.id for interaction in found.interactions][1:]  # the first is the agent's opening
+        assert ids[: len(seen)] == seen
+        assert len(ids) <= len(seen) + 1  # one may have been stored whose completion its client did not live to see
+        assert [i.number for i in found.interactions] == list(range(1, len(ids) + 2))
+        assert all(i.agent_message and i.record for i in found.interactions)
+    database.close()
+    with serving(tmp_path) as (url, _), signed_in(url, add_user(tmp_path)) as http:
+        assert interact(http, create(http), "hello")[-1]["type"] == "interaction-complete"
+
+
+def test_a_service_that_is_stopped_ends_what_runs(tmp_path: Path) -> None:
+    """SIGTERM while an answer is under way: the stream goes on to its end, then the process ends by itself."""
+    key = set_up(tmp_path)
+    with serving(tmp_path) as (url, process), signed_in(url, key) as http:
+        conversation = create(http)
+        query = "request_format=text&response_format=text"
+        files = {"recorded_message": ("m.txt", b"wait=1.0", "text/plain")}
+        form = {"initial_message_type": "user-message"}
+        with http.stream("POST", f"/conversation/{conversation}/interact?{query}", data=form, files=files) as answer:
+            lines = answer.iter_lines()
+            assert "user-message-available" in next(lines)
+            process.send_signal(signal.SIGTERM)
+            assert json.loads(list(lines)[-1])["type"] == "interaction-complete"
+        assert process.wait(20.0) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("drain_s", [0.0, 0.6])
+def test_answers_that_outlast_the_drain_end_with_an_error(tmp_path: Path, drain_s: float) -> None:
+    """They are not cut: their clients learn that nothing was stored, and go on with the next process."""
+    key = set_up(tmp_path)
+    query = "request_format=text&response_format=text"
+    files = {"recorded_message": ("m.txt", b"wait=600", "text/plain")}
+    form = {"initial_message_type": "user-message"}
+    with serving(tmp_path, drain_s=drain_s) as (url, process), signed_in(url, key) as http:
+        conversation = create(http)
+        with http.stream("POST", f"/conversation/{conversation}/interact?{query}", data=form, files=files) as answer:
+            lines = answer.iter_lines()
+            assert "user-message-available" in next(lines)
+            process.send_signal(signal.SIGTERM)
+            last = json.loads(list(lines)[-1])
+        assert (last["type"], last["http_error_code"]) == ("error", 503)
+        assert process.wait(20.0) in (0, -signal.SIGTERM)
+    with serving(tmp_path) as (url, _), signed_in(url, key) as http:
+        assert interact(http, conversation, "hello")[-1]["full_message"] == "You have said 0 things before."
+
+
+class ChatEndpoint(BaseHTTPRequestHandler):
+    """As much of an OpenAI-compatible API as a streamed chat needs."""
+
+    asked: list[dict[str, Any]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        if not self.asked[-1]["messages"]:  # as such APIs do
+            self.send_error(400)
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for place, text in enumerate(("", "Good ", "day.")):
+            time.sleep(0.05)  # a model's own pace; nothing depends on it
+            choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+            chunk = {"id": "x", "object": "chat.completion.chunk", "created": place, "model": "m", "choices": [choice]}
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def chat_url() -> Iterator[str]:
+    """The base URL of a chat endpoint."""
+    endpoint = ThreadingHTTPServer(("127.0.0.1", 0), ChatEndpoint)
+    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{endpoint.server_port}/v1"
+    endpoint.shutdown()
+    endpoint.server_close()
+
+
+def test_any_chat_endpoint_can_be_the_agent(tmp_path: Path, chat_url: str) -> None:
+    """Instructions and what was said go to the endpoint, its tokens come as they are; it does not hear."""
+    agent = f'agent_url = "{chat_url}"\nmodel = "m"\ninstructions = "Be brief."\n'
+    key = set_up(tmp_path)
+    with serving(tmp_path, agent) as (url, _), signed_in(url, key) as http:
+        conversation = create(http)
+        events = interact(http, conversation, "Hello?")
+        spoken = http.post(
+            f"/conversation/{conversation}/interact?request_format=voice&response_format=text",
+            data={"initial_message_type": "user-message"}, files={"recorded_message": ("m.mp3", b"\xff\xfb")},
+        )  # fmt: skip
+    assert [event["message"] for event in events if event["type"] == "new-message"] == ["Good ", "day.", ""]
+    assert ChatEndpoint.asked[-1]["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "Good day."},
+        {"role": "user", "content": "Hello?"},
+    ]
+    assert spoken.status_code == 400
+    assert "does not hear" in spoken.json()["message"]
+
+
+@pytest.mark.parametrize("options", [(), ("--instructions", "Be brief.")])
+def test_a_chat_endpoint_needs_no_file_and_no_instructions(
+    tmp_path: Path, chat_url: str, options: tuple[str, ...]
+) -> None:
+    """Its conversations can be opened without a word: the endpoint, which refuses to be asked nothing, is asked to."""
+    key = set_up(tmp_path)
+    given = ("--agent-url", chat_url, "--database", f"sqlite:///{tmp_path / 'service.db'}", *options)
+    settings = ServiceSettings(agent_url=chat_url)
+    with served(*given) as (url, _), signed_in(url, key) as http:
+        create(http, service_id("default", settings))
+    (opening,) = ChatEndpoint.asked[-1]["messages"]
+    assert opening["role"] == "system"
+    assert opening["content"] == "Be brief." if options else "greet" in opening["content"]
+
+
+def test_a_chat_endpoint_does_not_speak(chat_url: str) -> None:
+    """Whoever writes that it does learns of it at the start, not from each answer."""
+    with pytest.raises(ConfigError, match="does not speak; leave voice out"):
+        load_service_config(None, services={"desk": {"agent_url": chat_url, "voice": True}})
+
+
+def test_the_service_is_what_its_description_says(tmp_path: Path) -> None:
+    """Requests made up from the OpenAPI description meet no 5xx, and no answer that it does not tell of."""
+    with running(a_config(tmp_path)) as service:
+        key = {"key": service.key.key, "key_id": service.key.id, "user": service.user}
+        with signed_in(service.url, key) as http:
+            authorization = http.headers["Authorization"]
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
+            "-H", f"Authorization: {authorization}", "--max-examples", "15", "--seed", "1", "--no-color",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "6 passed" in done.stdout
