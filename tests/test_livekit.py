@@ -622,19 +622,23 @@ def test_words_that_were_cut_off_are_not_in_the_context(bank: ClipBank) -> None:
 
 
 def test_no_idle_prompt_is_triggered_while_waiting(bank: ClipBank) -> None:
-    """The session does not take who waits for one who has gone, nor do fillers count as anybody's speech."""
+    """Where the application waits before it has the agent speak, the session is listening: it does not take who waits
+    for one who has gone; nor do fillers count as anybody's speech, for as ever it does once the answer was heard."""
 
     async def main() -> None:
-        async with rig(bank, [Answer(9.0, ANSWER)], away_s=3.0) as it:
+        async with rig(bank, [Answer(1.0, ANSWER)], away_s=3.0) as it:
             gone = []
-            await it.user_says()
             it.session.on("user_state_changed", lambda ev: gone.append(ev.new_state))
-            await it.until(9.5)
+            it.stopped_at = it.now
+            it.fillers.begin()
+            await it.until(9.0)
+            assert len(it.sink.filler_times) == 2
+            assert it.session.agent_state == "listening"
             assert not gone
-            assert it.fillers.waiting
+            it.session.generate_reply(instructions="Tell the news.")
             await it.until(20.0)
             assert not it.fillers.waiting
-            assert gone == ["away"]  # as ever, once the answer was heard
+            assert gone == ["away"]
 
     live(main)
 

@@ -13,6 +13,8 @@ from ..._manager import FillerManager
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
+from ._answers import Answers
+from ._away import AwayGuard
 from ._gate import FillerGate
 from ._manner import Manner, language_heard, model_of, rate_of, speech_of
 from ._output import FillerAudioOutput
@@ -23,9 +25,6 @@ from ._tap import SinkTap
 from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
 
 logger = logging.getLogger("stopgap")
-
-AWAY_S = 1.0
-"""s between two looks at whether the session counts the user's silence."""
 
 
 class Conversation:
@@ -54,17 +53,18 @@ class Conversation:
         """Of the next turn's clips; None: the configuration's."""
         self.counts = {"replies_held": 0, "outputs_placed": 0, "errors": 0, "end_of_turn_delay_ms": 0.0}
         self.tap = SinkTap(manager.clock.now)
+        self.answers = Answers(agent_session)
         self._manager, self._agent_session, self._manner = manager, agent_session, manner
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._looked_at = 0.0
+        self._away = AwayGuard(agent_session, self._awaited, manager.config.limits.max_wait_s)
         self._gate = FillerGate(self)
         self._closed = False
         frames = FrameOutput(rate_of(agent_session), FRAME_MS)
         self.session: Session = manager.session(
             frames, id=id, language=manner.language, voice=manner.voice, listener=listener
         )
-        self.pump = FillerPump(self.session, frames, manner.lead_s, self._look, self.failed)
+        self.pump = FillerPump(self.session, frames, manner.lead_s, self._away.look, self.failed)
 
     def now(self) -> float:
         """Return the time, s on the manager's clock."""
@@ -114,6 +114,7 @@ class Conversation:
             case WaitAgain():
                 self.pump.settle()
                 turn.wait_again()
+                self._away.wait_began(self._loop.time())
             case Finish():
                 turn.finish()
             case Retract():
@@ -143,8 +144,14 @@ class Conversation:
         )
         if self.pump.sink is None:
             self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn
-        self.later("give up", GIVE_UP_S, lambda: self.do(self.watch.nobody_answers()))
+        self._away.wait_began(self._loop.time())
+        self.later("give up", GIVE_UP_S, self._perhaps_give_up)
         return self.turn
+
+    def _perhaps_give_up(self) -> None:
+        self.do(self.watch.nobody_answers(pending=self.answers.pending))
+        if self.watch.phase != "idle":
+            self.later("give up", GIVE_UP_S, self._perhaps_give_up)
 
     def hears(self, language: str | None) -> None:
         """The STT says what the user speaks: clips are of that language from now on, if nobody asked for one."""
@@ -229,11 +236,6 @@ class Conversation:
             "stalls": self.pump.stalls,
         }
 
-    def _look(self, now: float) -> None:
-        """Keep the session from taking a user who waits for one who has gone away."""
-        if now - self._looked_at < AWAY_S or self.watch.phase != "waiting":
-            return
-        self._looked_at = now
-        session = self._agent_session
-        if session.agent_state == "listening" and session.user_state == "listening":
-            session.reset_away_timer()
+    def _awaited(self) -> bool:
+        """Whether the user waits for somebody who may answer."""
+        return self.watch.phase == "waiting" and (self.answers.pending or self.watch.by_hand)
