@@ -28,9 +28,16 @@ class Answers:
 
     def __init__(self, session: AgentSession[Any]) -> None:
         self._session = session
+        self.speeches: set[SpeechHandle] = set()
+        """All that are not over, be they answers or not."""
         self._speeches: dict[str, tuple[SpeechHandle, Agent | None]] = {}
         self._calls: dict[str, Agent | None] = {}
         self._hooks: list[tuple[Agent, str]] = []
+
+    def said(self, speech: SpeechHandle) -> None:
+        """*speech* was created, whatever for."""
+        self.speeches.add(speech)
+        speech.add_done_callback(self.speeches.discard)
 
     def created(self, speech: SpeechHandle) -> None:
         """The agent in charge has begun to generate *speech*."""

@@ -62,12 +62,8 @@ class ReplyChain:
 
     def created(self, event: SpeechCreatedEvent) -> None:
         """A speech was created that may answer."""
-        conversation, watch, speech, before = (
-            self._conversation,
-            self._conversation.watch,
-            event.speech_handle,
-            self._speech,
-        )
+        conversation, watch = self._conversation, self._conversation.watch
+        speech, before = event.speech_handle, self._speech
         instead = before is None or before.interrupted or before.done() or self._answers.suspended(before)
         self._answers.created(speech)
         conversation.do(watch.generating(speech.id, instead=instead))

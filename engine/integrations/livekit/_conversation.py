@@ -16,12 +16,14 @@ from ...outputs import FrameOutput
 from ._answers import Answers
 from ._away import AwayGuard
 from ._gate import FillerGate
+from ._leaving import Departure
 from ._manner import Manner, language_heard, model_of, rate_of, speech_of
 from ._output import FillerAudioOutput
-from ._placement import place, prebuffer_s, remove
+from ._placement import place, prebuffer_s
 from ._pump import FRAME_MS, FillerPump
 from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, Tell, WaitAgain
 from ._tap import SinkTap
+from ._timers import Timers
 from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
 
 logger = logging.getLogger("stopgap")
@@ -56,10 +58,13 @@ class Conversation:
         self.answers = Answers(agent_session)
         self._manager, self._agent_session, self._manner = manager, agent_session, manner
         self._loop = asyncio.get_running_loop()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
+        self.later = self._timers.later
         self._away = AwayGuard(agent_session, self._awaited, manager.config.limits.max_wait_s)
         self._gate = FillerGate(self)
         self._closed = False
+        self._behind_speech = False
+        """Whether fillers are held because the agent still says something."""
         frames = FrameOutput(rate_of(agent_session), FRAME_MS)
         self.session: Session = manager.session(
             frames, id=id, language=manner.language, voice=manner.voice, listener=listener
@@ -102,8 +107,9 @@ class Conversation:
             case Hold():
                 self.session.user_speaking()
             case Resume():
-                self.pump.settle()
-                self.session.resume()
+                if not self._behind_speech:
+                    self.pump.settle()
+                    self.session.resume()
             case _ if turn is None:
                 return
             case Commit():
@@ -142,8 +148,9 @@ class Conversation:
             language=self.language,
             tentative=tentative,
         )
-        if self.pump.sink is None:
-            self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn
+        self._behind_speech = self.output is not None and self.output.speaks
+        if self.pump.sink is None or self._behind_speech:
+            self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn, or that's end
         self._away.wait_began(self._loop.time())
         self.later("give up", GIVE_UP_S, self._perhaps_give_up)
         return self.turn
@@ -163,12 +170,6 @@ class Conversation:
         if self.watch.held:
             self.later("patience", RESUME_S, lambda: self.do(self.watch.false_alarm()))
 
-    def later(self, what: str, seconds: float, call: Callable[[], None]) -> None:
-        """Call *call* in *seconds*, in the place of what was to be called for *what* before."""
-        if what in self._timers:
-            self._timers[what].cancel()
-        self._timers[what] = self._loop.call_later(seconds, call)
-
     # The output --------------------------------------------------------------------------------------------------
 
     def place(self) -> None:
@@ -184,14 +185,15 @@ class Conversation:
             if self.output is not None:
                 self.output.retire()
             self.output = output
-            self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
             self.counts["outputs_placed"] += 1
+        if output is not None:
+            self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
         self.pump.sink = self.output if outputs.audio_enabled else None
 
     def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
         like = speech_of(self._agent_session) if self.output is None else self.output.like
         return FillerAudioOutput(
-            sink, self._gate, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=prebuffer_s(sink)
+            sink, self._gate, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=lambda: prebuffer_s(sink)
         )
 
     def replied(self) -> None:
@@ -204,6 +206,13 @@ class Conversation:
         """Perhaps the way is not there any more: look, once whoever changes outputs is done."""
         if not self._closed:
             self._loop.call_soon(self.place)
+
+    def played_out(self) -> None:
+        """The sink has come to the end of something: fillers that were held for it may come now."""
+        if self._behind_speech and self.output is not None and not self.output.speaks:
+            self._behind_speech = False
+            if not self.watch.held and not self._gate.held:
+                self.do([Resume()])
 
     def silence(self) -> None:
         """Nothing of a filler is heard any more, as of now."""
@@ -219,12 +228,11 @@ class Conversation:
             return
         self.do(self.watch.closed())
         self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
+        self._timers.cancel()
         self.pump.stop()
         if self.output is not None:
             output = self.output
-            self.guarded(lambda: remove(self._agent_session.output, output))
+            self.guarded(lambda: Departure(self._agent_session, output, self.answers.speeches))
         self.guarded(self.session.close)
 
     def statistics(self) -> dict[str, float]:

@@ -155,6 +155,7 @@ class SessionEvents:
         conversation, watch = self._conversation, self._conversation.watch
         conversation.place()
         self.watch_agent()
+        conversation.answers.said(event.speech_handle)
         if event.source != "generate_reply":
             return
         self._chain.created(event)
