@@ -1168,7 +1168,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def test_the_examples_run_as_written(tmp_path: Path) -> None:
-    """Two answers are heard with fillers before them, the file holds the sound, and most of a filler's echo is gone."""
+    """Two answers are heard with fillers before them, the file holds the sound; the detector hears no filler's echo."""
     commands = [("livekit_fake.py", ("--out", str(tmp_path / "heard.wav"))), ("livekit_echo.py", ())]
     running = [
         subprocess.Popen(
@@ -1183,6 +1183,6 @@ def test_the_examples_run_as_written(tmp_path: Path) -> None:
     samples, rate = soundfile.read(tmp_path / "heard.wav")
     blocks = samples[: len(samples) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10)
     assert (np.sqrt((blocks**2).mean(axis=1)) > 0.01).sum() > 20  # of some 120: answers of 2 s, fillers of 2
-    left = re.search(r"of its echo (-\d+) dB are left", echo)
+    left = re.search(r"of its echo (-\d+) dB are left to the detector", echo)
     assert left is not None, errors
-    assert int(left[1]) < -6
+    assert int(left[1]) < -20
