@@ -89,6 +89,28 @@ def test_words_of_a_hook_that_goes_on_are_a_preamble(bank: ClipBank) -> None:
     live(main)
 
 
+@pytest.mark.parametrize("goes_on_s", [0.0, 2.0])
+def test_a_hook_that_says_the_reply_itself_ends_the_wait(bank: ClipBank, goes_on_s: float) -> None:
+    """And wants no other: the turn was replied to, and the next one begins at the user's last word again."""
+
+    class Saying(Agent):
+        async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+            await self.session.say("We are closed today.")
+            await asyncio.sleep(goes_on_s)
+            raise StopResponse
+
+    async def main() -> None:
+        async with rig(bank, [Answer(1.0, ANSWER)], agent=Saying(instructions="")) as it:
+            for _ in range(2):
+                await it.user_says()
+                await it.until(6.0)
+                assert not it.fillers.waiting
+            assert [record.outcome for record in it.records] == ["replied", "replied"]
+            assert all(record.began_s == pytest.approx(0.4, abs=1e-3) for record in it.records)
+
+    live(main)
+
+
 def test_a_wait_that_nobody_ends_does_not_hide_for_ever_that_the_user_is_gone(bank: ClipBank) -> None:
     """While an application waits by hand the session is listening: its timer is held off, up to the longest wait."""
 

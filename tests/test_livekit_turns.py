@@ -139,3 +139,37 @@ def test_a_turn_that_nobody_answers_is_given_up_unless_begun_by_hand() -> None:
     assert watch.nobody_answers(pending=False) == [Retract()]
     watch.begun_by_hand()
     assert watch.nobody_answers(pending=False) == []
+
+
+def test_a_reply_that_is_lost_is_found_again_or_given_up() -> None:
+    """A speech that ends without a word leaves the turn to whatever answers next; only what was heard is a reply."""
+    watch = TurnWatch()
+    watch.user_stopped(1.0)
+    watch.generating("a", instead=True)
+    watch.user_committed(1.5)
+    assert watch.speech_over("a", 2.0, interrupted=False) == []
+    assert watch.lost
+    watch.generating("b", instead=True)
+    assert not watch.lost
+    assert watch.speech_over("b", 3.0, interrupted=False) == []
+    assert watch.unanswered() == [Retract()]
+    assert not watch.lost
+    watch.user_stopped(5.0)
+    watch.generating("c", instead=True)
+    watch.user_committed(5.5)
+    watch.agent_speaks()
+    assert watch.agent_paused() == [WaitAgain()]
+    assert watch.speech_over("c", 8.0, interrupted=False) == []
+    assert watch.unanswered() == [Finish()]
+
+
+def test_what_a_tool_brings_later_is_a_turn_unless_somebody_has_it() -> None:
+    """Not while the user speaks, nor in the midst of another turn."""
+    watch = TurnWatch()
+    assert watch.reply_due(1.0, "a") == [Begin(1.0), Commit()]
+    assert watch.reply_due(2.0, "b") == []
+    assert watch.speech == "a"
+    watch.agent_speaks()
+    assert watch.speech_over("a", 3.0, interrupted=False) == [Finish()]
+    watch.user_started()
+    assert watch.reply_due(4.0, "c") == []

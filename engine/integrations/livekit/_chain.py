@@ -56,9 +56,11 @@ class ReplyChain:
 
     @property
     def gave_the_turn(self) -> bool:
-        """Whether the speech that answers waits for what the user says to another agent."""
+        """Whether nothing more comes before the user has spoken: what answers waits for that, or there is nothing."""
         speech = self._speech
-        return speech is not None and not speech.done() and self._answers.suspended(speech)
+        if speech is None or speech.done():
+            return not self._conversation.watch.by_hand
+        return self._answers.suspended(speech)
 
     def created(self, event: SpeechCreatedEvent) -> None:
         """A speech was created that may answer."""

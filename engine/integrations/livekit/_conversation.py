@@ -148,7 +148,7 @@ class Conversation:
             language=self.language,
             tentative=tentative,
         )
-        self._behind_speech = self.output is not None and self.output.speaks
+        self._behind_speech = self.pump.sink is not None and self.output is not None and self.output.speaks
         if self.pump.sink is None or self._behind_speech:
             self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn, or that's end
         self._away.wait_began(self._loop.time())

@@ -162,7 +162,7 @@ class TurnWatch:
         return [WaitAgain(), *(self._hold() if self._speaking else [])]
 
     def turn_given(self) -> list[Step]:
-        """The agent has fallen silent, and its speech goes on only after the user has said something."""
+        """The agent has fallen silent, and says no more before the user does."""
         return self._over(Finish()) if self.phase == "replying" else []
 
     def speech_over(self, speech: str, at: float, *, interrupted: bool) -> list[Step]:
@@ -197,9 +197,9 @@ class TurnWatch:
         Args:
             goes_on: Whether another speech is not over, which may answer.
         """
-        if self.phase == "waiting" and goes_on:
-            return self._lose()
-        return self._over(Retract()) if self.phase in ("tentative", "waiting") else []
+        if self.phase == "tentative":
+            return self._over(Retract())
+        return self._lose() if self.phase == "waiting" and goes_on else self.unanswered()
 
     def unanswered(self) -> list[Step]:
         """Nothing answers what the user waits for."""
