@@ -89,14 +89,16 @@ def test_words_of_a_hook_that_goes_on_are_a_preamble(bank: ClipBank) -> None:
     live(main)
 
 
-@pytest.mark.parametrize("goes_on_s", [0.0, 2.0])
-def test_a_hook_that_says_the_reply_itself_ends_the_wait(bank: ClipBank, goes_on_s: float) -> None:
+@pytest.mark.parametrize("goes_on_s", [None, 0.0, 2.0])
+def test_a_hook_that_says_the_reply_itself_ends_the_wait(bank: ClipBank, goes_on_s: float | None) -> None:
     """And wants no other: the turn was replied to, and the next one begins at the user's last word again."""
 
     class Saying(Agent):
         async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
-            await self.session.say("We are closed today.")
-            await asyncio.sleep(goes_on_s)
+            said = self.session.say("We are closed today.")
+            if goes_on_s is not None:
+                await said
+                await asyncio.sleep(goes_on_s)
             raise StopResponse
 
     async def main() -> None:
@@ -289,6 +291,27 @@ def test_a_tool_that_wants_no_reply_ends_the_wait(bank: ClipBank) -> None:
             assert not it.fillers.waiting
             assert [record.outcome for record in it.records] == ["retracted"]
             assert all(it.after(end) < 2.1 for _, end in it.sink.filler_times)
+
+    live(main)
+
+
+def test_a_tool_that_says_the_reply_itself_has_answered(bank: ClipBank) -> None:
+    """Its words are the reply, though its speech ends without any."""
+
+    class Saying(Agent):
+        @function_tool
+        async def tell(self, context: RunContext[Any]) -> None:
+            """Tell it."""
+            context.session.say("It is forty two.")
+
+    async def main() -> None:
+        async with rig(bank, [Answer(1.5, tools=["tell"])], agent=Saying(instructions="")) as it:
+            await it.user_says()
+            await it.until(6.0)
+            (record,) = it.records
+            assert record.outcome == "replied"
+            assert len(record.waits) == 1
+            assert record.reply_heard_s == pytest.approx(it.after(it.sink.speech_at[0]), abs=1e-3)
 
     live(main)
 

@@ -83,8 +83,8 @@ class Answers:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a speech that the session has taken is not over, be it suspended."""
-        return any(live(speech) for speech, _ in self._speeches.values())
+        """Whether a speech that the session has taken is not over, be it suspended, or no answer."""
+        return any(live(speech) for speech in self.speeches)
 
     @property
     def next(self) -> SpeechHandle | None:
@@ -96,6 +96,11 @@ class Answers:
     def pending(self) -> bool:
         """Whether there is one, or a hook runs after which there may be."""
         return self.next is not None or self.hook_runs("on_user_turn_completed", "on_enter")
+
+    @property
+    def words_due(self) -> bool:
+        """Whether the session is to say anything, be it no answer."""
+        return any(live(speech) and not self.suspended(speech) for speech in self.speeches)
 
 
 def live(speech: SpeechHandle) -> bool:

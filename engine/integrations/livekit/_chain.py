@@ -120,7 +120,7 @@ class ReplyChain:
         if speech is not None:
             conversation.do(conversation.watch.generating(speech.id, instead=True))
             self._speech = speech
-        elif now < self._until or (answers.pending and now < self._lost_at + GIVE_UP_S):
+        elif now < self._until or ((answers.pending or answers.words_due) and now < self._lost_at + GIVE_UP_S):
             conversation.later("chain", LOOK_S, lambda: conversation.guarded(self._look))
         else:
             conversation.do(conversation.watch.unanswered())
