@@ -14,7 +14,6 @@ from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
 from ._answers import Answers
-from ._away import AwayGuard
 from ._gate import FillerGate
 from ._leaving import Departure
 from ._manner import Manner, language_heard, model_of, rate_of, speech_of
@@ -23,7 +22,7 @@ from ._placement import place, prebuffer_s
 from ._pump import FRAME_MS, FillerPump
 from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, Tell, WaitAgain
 from ._tap import SinkTap
-from ._timers import Timers
+from ._timers import AwayGuard, Timers
 from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
 
 logger = logging.getLogger("stopgap")

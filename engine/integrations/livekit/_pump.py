@@ -9,8 +9,7 @@ from ....fillers import Samples
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
-from ._handover import account_for_lead, reply_follows
-from ._sink import FillerSink
+from ._sink import FillerSink, account_for_lead, reply_follows
 
 FRAME_MS = 20.0
 END_AFTER_S = 0.2
