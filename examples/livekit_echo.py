@@ -4,22 +4,22 @@
     python examples/livekit_echo.py
 
 In rooms the caller's client cancels echoes, fillers' too: they are on the agent's track. In the console the framework
-does. Where nobody does (a phone line over SIP), the agent may do it in its `stt_node`, with `LiveKitFillers.read_tap`
-as the reference, and be harder of hearing while `LiveKitFillers.filler_sounding`. This runs that on a line with an echo
-80 ms late and a tenth as loud, and prints how much of a filler is left.
+does. Where nobody does (a phone line over SIP), the agent may do it itself, with `LiveKitFillers.read_tap` as the
+reference, and be harder of hearing while `LiveKitFillers.filler_sounding`. It is done to the session's audio input, so
+that whatever listens, the voice activity detector as well as the STT, hears the same. This runs that on a line with an
+echo 80 ms late and a tenth as loud, and prints how much of a filler is left.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import numpy as np
 import stopgap
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, stt
+from livekit.agents import Agent, AgentSession, vad
 from livekit.agents.utils.audio import AudioByteStream
-from livekit.agents.voice import ModelSettings, io
+from livekit.agents.voice import io
 from stopgap.livekit import LiveKitFillers
 
 RATE = 24_000
@@ -51,27 +51,32 @@ class EchoCanceller:
         return frame
 
 
-class CarefulAgent(Agent):
-    """Hears without echoes, and only loud voices while a filler sounds: put this node into your own agent."""
+class CleanInput(io.AudioInput):
+    """The microphone without echoes, and without anything faint while a filler sounds.
 
-    def __init__(self, fillers: LiveKitFillers) -> None:
-        super().__init__(instructions="Answer.")
-        self._fillers = fillers
+    Put it in front of the session's own input, once that has started::
 
-    async def stt_node(
-        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
-    ) -> AsyncIterator[stt.SpeechEvent | str]:
-        async def heard() -> AsyncIterator[rtc.AudioFrame]:
-            canceller = EchoCanceller(self._fillers)
-            blocks = AudioByteStream(RATE, 1, samples_per_channel=BLOCK)
-            async for frame in audio:
-                for block in blocks.push(frame.data):
-                    clean = canceller.clean(block)
-                    faint = level(clean) < 0.02
-                    yield silence() if faint and self._fillers.filler_sounding else clean
+        session.input.audio = CleanInput(session.input.audio, fillers)
 
-        async for event in Agent.default.stt_node(self, heard(), model_settings):
-            yield event
+    Args:
+        source: The microphone.
+        fillers: Attached to the session.
+    """
+
+    def __init__(self, source: io.AudioInput, fillers: LiveKitFillers) -> None:
+        super().__init__(label="clean", source=source)
+        self._microphone, self._fillers = source, fillers
+        self._canceller = EchoCanceller(fillers)
+        self._blocks = AudioByteStream(RATE, 1, samples_per_channel=BLOCK)
+        self._ready: deque[rtc.AudioFrame] = deque()
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        while not self._ready:
+            frame = await self._microphone.__anext__()
+            self._ready.extend(self._blocks.push(frame.data))
+        clean = self._canceller.clean(self._ready.popleft())
+        faint = level(clean) < 0.02
+        return silence() if faint and self._fillers.filler_sounding else clean
 
 
 def level(frame: rtc.AudioFrame) -> float:
@@ -112,32 +117,67 @@ class EchoingLine(io.AudioOutput):
         return rtc.AudioFrame(np.array(pcm, np.int16).tobytes(), RATE, 1, BLOCK)
 
 
+class Microphone(io.AudioInput):
+    """Hears *line*, 10 ms at a time, and notes how loud it was."""
+
+    def __init__(self, line: EchoingLine) -> None:
+        super().__init__(label="microphone")
+        self.levels: list[float] = []
+        self._line = line
+        self._due = asyncio.get_running_loop().time()
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        self._due += BLOCK / RATE
+        await asyncio.sleep(self._due - asyncio.get_running_loop().time())
+        frame = self._line.microphone()
+        self.levels.append(level(frame))
+        return frame
+
+
+class Detector(vad.VAD):
+    """Never takes anything for speech; notes how loud it is what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(capabilities=vad.VADCapabilities(update_interval=0.1))
+        self.levels: list[float] = []
+
+    def stream(self) -> vad.VADStream:
+        return DetectorStream(self)
+
+
+class DetectorStream(vad.VADStream):
+    """What the session gives the detector."""
+
+    async def _main_task(self) -> None:
+        async for frame in self._input_ch:
+            if isinstance(frame, rtc.AudioFrame) and isinstance(self._vad, Detector):
+                self._vad.levels.append(level(frame))
+
+
 async def main() -> None:
-    line = EchoingLine()
+    line, detector = EchoingLine(), Detector()
+    microphone = Microphone(line)
     config: dict[str, Any] = {"mode": "ladder", "ladder": [{"after_ms": 100, "kind": "phrase"}]}
     with stopgap.FillerManager.from_config(config) as manager:
-        session: AgentSession[None] = AgentSession()
+        session: AgentSession[None] = AgentSession(vad=detector)
         session.output.audio = line
         fillers = LiveKitFillers(manager)
         fillers.attach(session)
-        canceller = EchoCanceller(fillers)
-        before, after, sounding = [], [], 0
-        loop = asyncio.get_running_loop()
+        session.input.audio = CleanInput(microphone, fillers)
+        await session.start(Agent(instructions="Answer."))
+        sounding = 0
         for _ in range(3):  # a canceller learns the line
             turn = fillers.begin()
-            due = loop.time()
             for _ in range(170):
-                frame = line.microphone()
-                before.append(level(frame))
-                after.append(level(canceller.clean(frame)))
                 sounding += fillers.filler_sounding
-                due += 0.01
-                await asyncio.sleep(due - loop.time())
+                await asyncio.sleep(0.01)
             turn.finish()
+        await session.aclose()
         await fillers.aclose()
-    last = slice(len(before) // 2, None)
+    before, after = microphone.levels, detector.levels
+    last = slice(min(len(before), len(after)) // 2, min(len(before), len(after)))
     left = 10 * np.log10((np.square(after[last]).sum() + 1e-12) / np.square(before[last]).sum())
-    print(f"a filler sounded for {sounding / 100:.1f} s; of its echo {left:.0f} dB are left")
+    print(f"a filler sounded for {sounding / 100:.1f} s; of its echo {left:.0f} dB are left to the detector")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,9 @@ class Gate:
         if muted and self.output is not None:
             self.output.drop_fillers()
 
+    def played_out(self) -> None:
+        pass
+
     def displaced(self) -> None:
         pass
 

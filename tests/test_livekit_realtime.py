@@ -22,13 +22,17 @@ LADDER: dict[str, Any] = {
 
 
 class FakeRealtime(llm.RealtimeModel):
-    """Answers when it is told to."""
+    """Answers when it is told to.
 
-    def __init__(self) -> None:
+    Args:
+        by_itself: Whether it makes an answer of a tool's result without being asked.
+    """
+
+    def __init__(self, by_itself: bool = False) -> None:
         super().__init__(
             capabilities=llm.RealtimeCapabilities(
                 message_truncation=True, turn_detection=True, user_transcription=True,
-                auto_tool_reply_generation=False, audio_output=True, manual_function_calls=True,
+                auto_tool_reply_generation=by_itself, audio_output=True, manual_function_calls=True,
                 mutable_chat_context=True, mutable_instructions=True, mutable_tools=True,
             )
         )  # fmt: skip
@@ -137,9 +141,11 @@ class Looking(Agent):
 
 
 def talk(
-    bank: ClipBank, say: Callable[[FakeRealtimeSession], llm.GenerationCreatedEvent]
+    bank: ClipBank,
+    say: Callable[[FakeRealtimeSession], llm.GenerationCreatedEvent],
+    then: Callable[[FakeRealtimeSession], llm.GenerationCreatedEvent] | None = None,
 ) -> tuple[Sink, list[TurnRecord], float]:
-    """Have a user speak, and the model answer as *say* tells 0.5 s later."""
+    """Have a user speak, and the model answer as *say* tells 0.5 s later, and 5.5 s after that as *then* does."""
     records: list[TurnRecord] = []
 
     async def main() -> tuple[Sink, list[TurnRecord], float]:
@@ -148,7 +154,7 @@ def talk(
             wall_clock(loop),
             FillerManager(stopgap.load_config(LADDER), clock=LoopClock(loop), bank=bank) as manager,
         ):
-            model, sink = FakeRealtime(), Sink(RATE)
+            model, sink = FakeRealtime(by_itself=then is not None), Sink(RATE)
             session: AgentSession[None] = AgentSession(llm=model, vad=None, aec_warmup_duration=None)
             session.output.audio = sink
             fillers = LiveKitFillers(manager, on_turn=records.append)
@@ -161,6 +167,9 @@ def talk(
             remote.emit("input_speech_stopped", llm.InputSpeechStoppedEvent(user_transcription_enabled=True))
             await asyncio.sleep(0.5)
             remote.emit("generation_created", say(remote))
+            if then is not None:
+                await asyncio.sleep(5.5)
+                remote.emit("generation_created", then(remote))
             await asyncio.sleep(10.0)
             await session.aclose()
             await fillers.aclose()
@@ -190,3 +199,15 @@ def test_a_tool_of_a_realtime_model_is_filled(bank: ClipBank) -> None:
     assert record.reply_heard_s is not None
     assert record.reply_heard_s > 5.4
     assert len(sink.speech_at) == 1
+
+
+def test_an_answer_that_a_realtime_model_makes_of_a_tool_by_itself_is_the_same_wait(bank: ClipBank) -> None:
+    """It comes in another speech, a while after the tool's has ended; fillers go on meanwhile."""
+    sink, (record,), stopped_at = talk(
+        bank, lambda remote: remote.generation(tool="lookup"), lambda remote: remote.generation(audio_after_s=3.0)
+    )
+    assert record.outcome == "replied"
+    assert len(record.waits) == 1
+    (speech_at,) = sink.speech_at
+    assert speech_at - stopped_at > 8.9
+    assert record.reply_heard_s == pytest.approx(speech_at - stopped_at, abs=0.07)

@@ -225,6 +225,31 @@ def test_in_a_room_what_was_given_ahead_survives_a_blocked_loop(bank: ClipBank) 
 
 
 @pytest.mark.usefixtures("_fake_source")
+def test_in_a_room_no_filler_is_queued_behind_what_the_agent_says(
+    bank: ClipBank, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wait that was begun by hand meanwhile, and given up, neither delays nor cuts it; the room warns of nothing."""
+
+    async def main() -> None:
+        sink = RoomSink()
+        async with rig(bank, [Answer(3.0, ANSWER)], sink=sink, wrap=sink.into) as it:
+            text = "This is a long greeting of the agent here, it goes on."
+            it.session.say(text, allow_interruptions=False)
+            await asyncio.sleep(1.0)
+            it.fillers.begin()
+            await asyncio.sleep(1.0)
+            it.fillers.detach()
+            await asyncio.sleep(4.0)
+            (end,) = sink.ended
+            assert not end.interrupted
+            assert end.playback_position == pytest.approx(0.06 * len(text), abs=0.03)
+            assert not sink.filler_times
+
+    live(main)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.usefixtures("_fake_source")
 def test_in_a_room_that_nobody_has_joined_fillers_wait_and_hang_nothing(bank: ClipBank) -> None:
     """Until a participant listens the sink takes nothing; then the answer comes, once."""
 
@@ -299,6 +324,25 @@ def test_in_the_console_fillers_are_heard_on_time(bank: ClipBank) -> None:
             assert starts == pytest.approx([0.6, 2.2], abs=0.05)
             assert it.after(sink.speech_at[0]) == pytest.approx(3.78, abs=0.05)
             assert [end.playback_position for end in sink.ended] == pytest.approx([0.98])
+
+    live(main)
+
+
+def test_in_the_console_what_it_holds_back_is_in_the_record(bank: ClipBank) -> None:
+    """An answer behind a short "uh" waits for the 300 ms that the console was given of it, and the record says so."""
+
+    async def main() -> None:
+        config = {**ONE_PHRASE, "ladder": [{"after_ms": 800, "kind": "hesitation"}]}
+        for after_s in (0.23, 0.28, 0.33):
+            sink = ConsoleSink()
+            async with rig(bank, [Answer(after_s, ANSWER)], sink=sink, wrap=sink.into, config=config) as it:
+                await it.user_says()
+                await it.until(5.0)
+                (wait,) = it.records[0].waits
+                assert wait.available_s is not None
+                assert wait.heard_s is not None
+                assert wait.heard_s == pytest.approx(it.after(sink.speech_at[0]), abs=0.021)
+                assert wait.held_back_s == pytest.approx(wait.heard_s - wait.available_s, abs=1e-6)
 
     live(main)
 

@@ -26,7 +26,7 @@ EVENTS = st.lists(
             ("false_alarm",), ("generating", "a"), ("generating", "b"), ("thinking", "at"), ("answering",),
             ("node_news", "first_token", "at"), ("tool_started", "1", "lookup", "at"), ("tool_ended", "1", "at"),
             ("agent_speaks",), ("agent_paused",), ("speech_over", "a", "at"), ("speech_over", "b", "at"), ("cut", "at"),
-            ("nobody_answers",), ("refused",),
+            ("nobody_answers",), ("refused",), ("unanswered",), ("turn_given",), ("reply_due", "at", "b"),
         ]
     ),
     max_size=40,
@@ -37,7 +37,12 @@ def call(watch: TurnWatch, event: tuple[str, ...], at: float, flag: bool) -> lis
     """Tell *watch* of *event*, at *at*; *flag* is whatever else there is to say."""
     name, *given_arguments = event
     arguments: list[Any] = [at if argument == "at" else argument for argument in given_arguments]
-    options = {"generating": {"instead": flag}, "speech_over": {"interrupted": flag}}.get(name, {})
+    options = {
+        "generating": {"instead": flag},
+        "speech_over": {"interrupted": flag},
+        "nobody_answers": {"pending": flag},
+        "refused": {"goes_on": flag},
+    }.get(name, {})
     steps = getattr(watch, name)(*arguments, **options)
     return steps if isinstance(steps, list) else []
 
@@ -131,6 +136,40 @@ def test_a_turn_that_nobody_answers_is_given_up_unless_begun_by_hand() -> None:
     watch = TurnWatch()
     watch.user_stopped(1.0)
     watch.user_committed(1.5)
-    assert watch.nobody_answers() == [Retract()]
+    assert watch.nobody_answers(pending=False) == [Retract()]
     watch.begun_by_hand()
-    assert watch.nobody_answers() == []
+    assert watch.nobody_answers(pending=False) == []
+
+
+def test_a_reply_that_is_lost_is_found_again_or_given_up() -> None:
+    """A speech that ends without a word leaves the turn to whatever answers next; only what was heard is a reply."""
+    watch = TurnWatch()
+    watch.user_stopped(1.0)
+    watch.generating("a", instead=True)
+    watch.user_committed(1.5)
+    assert watch.speech_over("a", 2.0, interrupted=False) == []
+    assert watch.lost
+    watch.generating("b", instead=True)
+    assert not watch.lost
+    assert watch.speech_over("b", 3.0, interrupted=False) == []
+    assert watch.unanswered() == [Retract()]
+    assert not watch.lost
+    watch.user_stopped(5.0)
+    watch.generating("c", instead=True)
+    watch.user_committed(5.5)
+    watch.agent_speaks()
+    assert watch.agent_paused() == [WaitAgain()]
+    assert watch.speech_over("c", 8.0, interrupted=False) == []
+    assert watch.unanswered() == [Finish()]
+
+
+def test_what_a_tool_brings_later_is_a_turn_unless_somebody_has_it() -> None:
+    """Not while the user speaks, nor in the midst of another turn."""
+    watch = TurnWatch()
+    assert watch.reply_due(1.0, "a") == [Begin(1.0), Commit()]
+    assert watch.reply_due(2.0, "b") == []
+    assert watch.speech == "a"
+    watch.agent_speaks()
+    assert watch.speech_over("a", 3.0, interrupted=False) == [Finish()]
+    watch.user_started()
+    assert watch.reply_due(4.0, "c") == []

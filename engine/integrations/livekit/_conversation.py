@@ -13,19 +13,19 @@ from ..._manager import FillerManager
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
+from ._answers import Answers
 from ._gate import FillerGate
+from ._leaving import Departure
 from ._manner import Manner, language_heard, model_of, rate_of, speech_of
 from ._output import FillerAudioOutput
-from ._placement import place, prebuffer_s, remove
+from ._placement import place, prebuffer_s
 from ._pump import FRAME_MS, FillerPump
 from ._steps import Begin, Cancel, Commit, Finish, Hold, Resume, Retract, Step, Tell, WaitAgain
 from ._tap import SinkTap
+from ._timers import AwayGuard, Timers
 from ._turns import GIVE_UP_S, RESUME_S, TurnWatch
 
 logger = logging.getLogger("stopgap")
-
-AWAY_S = 1.0
-"""s between two looks at whether the session counts the user's silence."""
 
 
 class Conversation:
@@ -54,17 +54,21 @@ class Conversation:
         """Of the next turn's clips; None: the configuration's."""
         self.counts = {"replies_held": 0, "outputs_placed": 0, "errors": 0, "end_of_turn_delay_ms": 0.0}
         self.tap = SinkTap(manager.clock.now)
+        self.answers = Answers(agent_session)
         self._manager, self._agent_session, self._manner = manager, agent_session, manner
         self._loop = asyncio.get_running_loop()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._looked_at = 0.0
+        self._timers = Timers()
+        self.later = self._timers.later
+        self._away = AwayGuard(agent_session, self._awaited, manager.config.limits.max_wait_s)
         self._gate = FillerGate(self)
         self._closed = False
+        self._behind_speech = False
+        """Whether fillers are held because the agent still says something."""
         frames = FrameOutput(rate_of(agent_session), FRAME_MS)
         self.session: Session = manager.session(
             frames, id=id, language=manner.language, voice=manner.voice, listener=listener
         )
-        self.pump = FillerPump(self.session, frames, manner.lead_s, self._look, self.failed)
+        self.pump = FillerPump(self.session, frames, manner.lead_s, self._away.look, self.failed)
 
     def now(self) -> float:
         """Return the time, s on the manager's clock."""
@@ -102,8 +106,9 @@ class Conversation:
             case Hold():
                 self.session.user_speaking()
             case Resume():
-                self.pump.settle()
-                self.session.resume()
+                if not self._behind_speech:
+                    self.pump.settle()
+                    self.session.resume()
             case _ if turn is None:
                 return
             case Commit():
@@ -114,6 +119,7 @@ class Conversation:
             case WaitAgain():
                 self.pump.settle()
                 turn.wait_again()
+                self._away.wait_began(self._loop.time())
             case Finish():
                 turn.finish()
             case Retract():
@@ -141,10 +147,17 @@ class Conversation:
             language=self.language,
             tentative=tentative,
         )
-        if self.pump.sink is None:
-            self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn
-        self.later("give up", GIVE_UP_S, lambda: self.do(self.watch.nobody_answers()))
+        self._behind_speech = self.pump.sink is not None and self.output is not None and self.output.speaks
+        if self.pump.sink is None or self._behind_speech:
+            self.session.user_speaking()  # nobody would hear them: fillers are held until the next turn, or that's end
+        self._away.wait_began(self._loop.time())
+        self.later("give up", GIVE_UP_S, self._perhaps_give_up)
         return self.turn
+
+    def _perhaps_give_up(self) -> None:
+        self.do(self.watch.nobody_answers(pending=self.answers.pending))
+        if self.watch.phase != "idle":
+            self.later("give up", GIVE_UP_S, self._perhaps_give_up)
 
     def hears(self, language: str | None) -> None:
         """The STT says what the user speaks: clips are of that language from now on, if nobody asked for one."""
@@ -155,12 +168,6 @@ class Conversation:
         """What the user said into a wait may have been an interruption; if it was, that will be known soon."""
         if self.watch.held:
             self.later("patience", RESUME_S, lambda: self.do(self.watch.false_alarm()))
-
-    def later(self, what: str, seconds: float, call: Callable[[], None]) -> None:
-        """Call *call* in *seconds*, in the place of what was to be called for *what* before."""
-        if what in self._timers:
-            self._timers[what].cancel()
-        self._timers[what] = self._loop.call_later(seconds, call)
 
     # The output --------------------------------------------------------------------------------------------------
 
@@ -177,14 +184,15 @@ class Conversation:
             if self.output is not None:
                 self.output.retire()
             self.output = output
-            self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
             self.counts["outputs_placed"] += 1
+        if output is not None:
+            self.pump.lead_s = max(self._manner.lead_s, prebuffer_s(output))
         self.pump.sink = self.output if outputs.audio_enabled else None
 
     def _make_output(self, sink: io.AudioOutput) -> FillerAudioOutput:
         like = speech_of(self._agent_session) if self.output is None else self.output.like
         return FillerAudioOutput(
-            sink, self._gate, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=prebuffer_s(sink)
+            sink, self._gate, rate=self.session.rate, like=like, tap=self.tap, prebuffer_s=lambda: prebuffer_s(sink)
         )
 
     def replied(self) -> None:
@@ -197,6 +205,13 @@ class Conversation:
         """Perhaps the way is not there any more: look, once whoever changes outputs is done."""
         if not self._closed:
             self._loop.call_soon(self.place)
+
+    def played_out(self) -> None:
+        """The sink has come to the end of something: fillers that were held for it may come now."""
+        if self._behind_speech and self.output is not None and not self.output.speaks:
+            self._behind_speech = False
+            if not self.watch.held and not self._gate.held:
+                self.do([Resume()])
 
     def silence(self) -> None:
         """Nothing of a filler is heard any more, as of now."""
@@ -212,12 +227,11 @@ class Conversation:
             return
         self.do(self.watch.closed())
         self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
+        self._timers.cancel()
         self.pump.stop()
         if self.output is not None:
             output = self.output
-            self.guarded(lambda: remove(self._agent_session.output, output))
+            self.guarded(lambda: Departure(self._agent_session, output, self.answers.speeches))
         self.guarded(self.session.close)
 
     def statistics(self) -> dict[str, float]:
@@ -229,11 +243,6 @@ class Conversation:
             "stalls": self.pump.stalls,
         }
 
-    def _look(self, now: float) -> None:
-        """Keep the session from taking a user who waits for one who has gone away."""
-        if now - self._looked_at < AWAY_S or self.watch.phase != "waiting":
-            return
-        self._looked_at = now
-        session = self._agent_session
-        if session.agent_state == "listening" and session.user_state == "listening":
-            session.reset_away_timer()
+    def _awaited(self) -> bool:
+        """Whether the user waits for somebody who may answer."""
+        return self.watch.phase == "waiting" and (self.answers.pending or self.watch.by_hand)

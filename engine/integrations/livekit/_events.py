@@ -3,22 +3,26 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from livekit.agents import (
+    Agent,
     AgentFalseInterruptionEvent,
     AgentSession,
     AgentStateChangedEvent,
     CloseEvent,
     ConversationItemAddedEvent,
+    FunctionToolsExecutedEvent,
     SpeechCreatedEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
     llm,
 )
-from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.events import ToolCallEnded, ToolCallStarted, ToolExecutionUpdatedEvent
+from livekit.agents.voice.events import ToolCallEnded, ToolCallStarted, ToolExecutionUpdatedEvent, ToolReplyUpdated
 
+from ._answers import in_charge
+from ._chain import ReplyChain
 from ._conversation import Conversation
 from ._nodes import NodeWatch
 
@@ -48,8 +52,7 @@ class SessionEvents:
     ) -> None:
         self._session, self._conversation, self._on_close = agent_session, conversation, on_close
         self._nodes = NodeWatch(self) if watch_nodes else None
-        self._speech: SpeechHandle | None = None
-        """The speech that was created last to answer."""
+        self._chain = ReplyChain(agent_session, conversation)
         self._handlers: dict[str, Callable[[Any], None]] = {
             name: self._guarded(handler)
             for name, handler in (
@@ -59,6 +62,7 @@ class SessionEvents:
                 ("speech_created", self._speech_created),
                 ("conversation_item_added", self._item_added),
                 ("tool_execution_updated", self._tool),
+                ("function_tools_executed", self._tools_executed),
                 ("agent_false_interruption", self._false_interruption),
                 ("close", self._close),
             )
@@ -76,13 +80,9 @@ class SessionEvents:
 
     def watch_agent(self) -> None:
         """Watch the nodes of the agent that is in charge now."""
-        if self._nodes is None:
-            return
-        try:
-            agent = self._session.current_agent
-        except RuntimeError:  # the session has not started
-            return
-        self._nodes.watch(agent)
+        agent = in_charge(self._session)
+        if self._nodes is not None and agent is not None:
+            self._nodes.watch(agent)
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         def guarded(event: Any) -> None:
@@ -109,6 +109,9 @@ class SessionEvents:
 
     def _item_added(self, event: ConversationItemAddedEvent) -> None:
         item, conversation = event.item, self._conversation
+        if isinstance(item, llm.AgentHandoff):  # and the agent has not entered yet
+            self.watch_agent()
+            self._chain.handed_over()
         if not isinstance(item, llm.ChatMessage) or item.role != "user":
             return
         delay_s = item.metrics.get("end_of_turn_delay")
@@ -116,7 +119,7 @@ class SessionEvents:
             conversation.counts["end_of_turn_delay_ms"] = 1000.0 * delay_s
         if not isinstance(self._session.llm, llm.RealtimeModel):  # which tells of it after it has answered
             if conversation.watch.phase == "idle" or self._nodes is None:
-                answered = self._speech is not None and not self._speech.done()
+                answered = self._chain.answering
                 conversation.do(conversation.watch.user_committed(conversation.now(), answered=answered))
             conversation.do(conversation.watch.answering())
 
@@ -140,36 +143,39 @@ class SessionEvents:
         return output is None or output.idle
 
     def _fell_silent(self) -> None:
-        speech = self._speech
-        alive = speech is not None and not speech.done() and not speech.interrupted
-        if alive and self._silent and self._session.agent_state != "speaking":
-            self._conversation.do(self._conversation.watch.agent_paused())
+        watch, chain = self._conversation.watch, self._chain
+        if not self._silent or self._session.agent_state == "speaking":
+            return
+        if chain.goes_on:
+            self._conversation.do(watch.agent_paused())
+        elif chain.gave_the_turn:
+            self._conversation.do(watch.turn_given())
 
     def _speech_created(self, event: SpeechCreatedEvent) -> None:
-        conversation, watch, speech = self._conversation, self._conversation.watch, event.speech_handle
+        conversation, watch = self._conversation, self._conversation.watch
         conversation.place()
         self.watch_agent()
+        conversation.answers.said(event.speech_handle)
         if event.source != "generate_reply":
             return
-        before = self._speech
-        conversation.do(watch.generating(speech.id, instead=before is None or before.interrupted or before.done()))
-        if watch.speech in (None, speech.id):
-            self._speech = speech
-        speech.add_done_callback(self._speech_over)
+        self._chain.created(event)
         if not event.user_initiated:  # a realtime model has begun to answer
             conversation.do(watch.thinking(conversation.now()))
-
-    def _speech_over(self, speech: SpeechHandle) -> None:
-        conversation = self._conversation
-        conversation.do(conversation.watch.speech_over(speech.id, conversation.now(), interrupted=speech.interrupted))
 
     def _tool(self, event: ToolExecutionUpdatedEvent) -> None:
         conversation, watch, update = self._conversation, self._conversation.watch, event.update
         if isinstance(update, ToolCallStarted):
             call = update.function_call
+            conversation.answers.tool_started(call.call_id)
             conversation.do(watch.tool_started(call.call_id, call.name, conversation.now()))
         elif isinstance(update, ToolCallEnded):
+            conversation.answers.tool_ended(update.call_id)
             conversation.do(watch.tool_ended(update.call_id, conversation.now()))
+        elif isinstance(update, ToolReplyUpdated):
+            self._chain.reply_scheduled(update)
+
+    def _tools_executed(self, event: FunctionToolsExecutedEvent) -> None:
+        self._chain.tools_executed(event)
 
     def _false_interruption(self, _: AgentFalseInterruptionEvent) -> None:
         if self._session.stt is None:  # else it comes at once, and a transcript that interrupts comes after it
@@ -185,6 +191,10 @@ class SessionEvents:
         conversation = self._conversation
         conversation.guarded(lambda: conversation.do(conversation.watch.node_news(name, conversation.now())))
 
+    def hook(self, agent: Agent, name: str) -> AbstractContextManager[None]:
+        """See `NodeListener`."""
+        return self._conversation.answers.hook(agent, name)
+
     def user_turn_completed(self) -> None:
         """See `NodeListener`."""
         conversation = self._conversation
@@ -192,7 +202,7 @@ class SessionEvents:
 
     def reply_refused(self) -> None:
         """See `NodeListener`."""
-        self._conversation.guarded(lambda: self._conversation.do(self._conversation.watch.refused()))
+        self._conversation.guarded(self._chain.refused)
 
     def _at(self, wall_at: float) -> float:
         """Return *wall_at*, s of the wall clock, on the manager's: the two are compared now, and never again."""

@@ -58,7 +58,9 @@ class LiveKitFillers:
         append_to_context: Whether to add what was heard of the fillers to the agent's chat context, after the turn, as
             a message of its own whose ``extra`` has ``stopgap_filler``. Else the context knows nothing of them.
         lead_ms: ms of a filler that the sink is given ahead, 40 to 1,000. So long may the event loop be blocked without
-            the filler stuttering; so much later, at most, begins speech that a filler has to yield to.
+            the filler stuttering; so much later, at most, begins speech that a filler has to yield to, as its record
+            says. The console plays nothing of which it does not hold 300 ms: there the lead is no less than that.
+            Where the sink's rate is not the session's, 40 ms more are on their way through the resampler (at 8 kHz 75).
         watch_nodes: Whether to wrap the nodes of the session's agents. Without it the first token is not known.
         id: The stopgap session's name; None: counted.
 
@@ -122,7 +124,10 @@ class LiveKitFillers:
         self._conversation.place()
 
     def detach(self) -> None:
-        """Leave the session as it was: a filler stops at once, the speech of the agent goes on."""
+        """Leave the session as it was: a filler stops at once, the speech of the agent goes on.
+
+        Where the agent has begun to answer, its output is put back once that is over.
+        """
         if self._agent_session is None or self._conversation is None or self._events is None:
             return
         self._events.release()

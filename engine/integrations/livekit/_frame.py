@@ -23,22 +23,45 @@ class FillerFormat:
     def __init__(self, rate: int, to_rate: int, channels: int) -> None:
         self.rate = to_rate
         self.channels = channels
-        self._resampler: Any = None if rate == to_rate else soxr.ResampleStream(rate, to_rate, 1, dtype="float32")
+        self._from_rate = rate
+        self._begin()
+
+    @property
+    def kept_s(self) -> float:
+        """s of what came that were kept back."""
+        return max(0.0, self._given / self._from_rate - self._made / self.rate)
 
     def resampled(self, samples: Samples) -> Samples:
-        """Return the next *samples*, mono float32, at the frames' rate."""
+        """Return the next *samples*, mono float32, at the frames' rate; the last few are kept back until `end`."""
         if self._resampler is None:
             return samples
-        return np.asarray(self._resampler.resample_chunk(samples), np.float32)
+        out = np.asarray(self._resampler.resample_chunk(samples), np.float32)
+        self._given += len(samples)
+        self._made += len(out)
+        return out
 
-    def frame(self, samples: Samples) -> rtc.AudioFrame | None:
-        """Return the next *samples* as a frame; None: the resampler keeps them for now."""
-        samples = self.resampled(samples)
-        if not len(samples):
-            return None
+    def end(self, tail: Samples | None = None) -> tuple[Samples, Samples]:
+        """Return what was kept back of a sound that is over, and of its *tail*; what comes next begins anew."""
+        tail = np.zeros(0, np.float32) if tail is None else tail
+        if self._resampler is None:
+            return tail[:0], tail
+        if not self._given and not len(tail):
+            return tail, tail
+        kept = max(0, round(self._given * self.rate / self._from_rate) - self._made)
+        rest = np.asarray(self._resampler.resample_chunk(tail, last=True), np.float32)
+        self._begin()
+        return rest[:kept], rest[kept:]
+
+    def frame(self, samples: Samples) -> rtc.AudioFrame:
+        """Return *samples*, at the frames' rate, as a frame."""
         pcm = as_pcm16(samples)
         data = pcm if self.channels == 1 else np.repeat(pcm, self.channels)
         return rtc.AudioFrame(data.tobytes(), self.rate, self.channels, len(samples))
+
+    def _begin(self) -> None:
+        rate = self._from_rate
+        self._resampler: Any = None if rate == self.rate else soxr.ResampleStream(rate, self.rate, 1, dtype="float32")
+        self._given = self._made = 0
 
     def fits(self, frame: rtc.AudioFrame) -> bool:
         """Return whether *frame* may follow in the same segment."""

@@ -29,6 +29,10 @@ class SpeechGate(Protocol):
         """The sink plays nothing for now, or plays on."""
         ...
 
+    def played_out(self) -> None:
+        """The sink has come to the end of a segment."""
+        ...
+
     def displaced(self) -> None:
         """Perhaps the output is not in the session's chain any more."""
         ...
@@ -43,7 +47,7 @@ class FillerGate:
 
     def __init__(self, conversation: "Conversation") -> None:
         self._conversation = conversation
-        self._held = False
+        self.held = False
         """Whether a pause of the sink holds the fillers."""
 
     def yields(self) -> Awaitable[Samples] | None:
@@ -76,11 +80,14 @@ class FillerGate:
         if muted:
             conversation.silence()  # what the sink holds of a filler would come out of place later
         if muted and conversation.watch.phase == "waiting" and not conversation.watch.held:
-            self._held = True
+            self.held = True
             conversation.do([Hold()])
-        elif not muted and self._held:
-            self._held = False
+        elif not muted and self.held:
+            self.held = False
             conversation.do([Resume()] if not conversation.watch.held else [])
+
+    def played_out(self) -> None:
+        self._conversation.guarded(self._conversation.played_out)
 
     def displaced(self) -> None:
         self._conversation.place_soon()

@@ -1,8 +1,7 @@
 """The agent's audio track, shared by its speech and the fillers."""
 
 import asyncio
-import contextlib
-import time
+from collections.abc import Callable
 
 import numpy as np
 from livekit import rtc
@@ -11,8 +10,7 @@ from livekit.agents.voice import io
 from ....fillers import Samples
 from ._frame import FillerFormat, mixed
 from ._gate import SpeechGate
-from ._segments import Segments
-from ._start import SpeechStart
+from ._relay import SinkRelay
 from ._tap import SinkTap
 
 FINISH_S = 0.01
@@ -21,17 +19,15 @@ FILLER_FINISH_S = 0.1
 """s that further fillers wait for it."""
 UNLIKE_FINISH_S = 0.5
 """s that speech waits for the end of fillers that sound and are not like it: of another rate, say."""
-_Refused: type[io.PlaybackFinishedEvent] | None = getattr(io, "_CaptureCancelledEvent", None)
-"""The end of a segment of which the sink took nothing: unlike others it may pass wrappers that know of no segment."""
 
 
-class FillerAudioOutput(io.AudioOutput):
+class FillerAudioOutput(SinkRelay):
     """An `AudioOutput` in front of the sink, through which the agent's speech passes and fillers come.
 
     Speech passes as it is, frame by frame, each when the sink takes it; its first frame waits until the fillers have
-    yielded. To the session its segments are the only ones: they start when the speech does, and their positions are
-    the speech's own. Where speech follows a filler that still sounds, both share a segment of the sink's, so that there
-    is no seam; fillers that were heard out have one of their own, of which nobody is told.
+    yielded. Where speech follows a filler that still sounds, both share a segment of the sink's, so that there is no
+    seam; fillers that were heard out have one of their own, of which nobody is told. Behind speech that the sink has
+    not played out no filler comes: it would be late, and whatever cut it would cut the speech.
 
     Args:
         sink: What plays.
@@ -39,7 +35,7 @@ class FillerAudioOutput(io.AudioOutput):
         rate: Hz of the fillers' samples.
         like: Rate in Hz and channels of the agent's speech, as far as known; the sink's own rate goes first.
         tap: Is told what is played.
-        prebuffer_s: s of a segment that the sink wants to hold before it plays any of it.
+        prebuffer_s: Returns the s of a segment that the sink wants to hold before it plays any of it.
     """
 
     def __init__(
@@ -50,30 +46,20 @@ class FillerAudioOutput(io.AudioOutput):
         rate: int,
         like: tuple[int, int],
         tap: SinkTap,
-        prebuffer_s: float = 0.0,
+        prebuffer_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        super().__init__(label="stopgap", capabilities=io.AudioOutputCapabilities(pause=True), next_in_chain=sink)
-        assert self.next_in_chain is not None
-        self._sink = self.next_in_chain
-        self._gate: SpeechGate | None = gate
+        super().__init__(sink, gate)
         self._tap = tap
         self._rate, self._prebuffer_s = rate, prebuffer_s
         self._format = FillerFormat(rate, sink.sample_rate or like[0], like[1])
-        self._segments = Segments()
         self._one_at_a_time = asyncio.Lock()
-        self._finished = asyncio.Event()
         self._until = 0.0
         """When the fillers that the sink was given are heard out; loop time."""
         self._speaking = False
         self._accepted = False
         """Whether the sink has taken some of the speech."""
         self._tail: Samples = np.zeros(0, np.float32)
-        self._start = SpeechStart(lambda: self.on_playback_started(created_at=time.time()))
-        self._muted = False
-
-    @property
-    def sample_rate(self) -> int | None:
-        return self._sink.sample_rate
+        self._when_idle: Callable[[], None] | None = None
 
     @property
     def like(self) -> tuple[int, int]:
@@ -81,19 +67,19 @@ class FillerAudioOutput(io.AudioOutput):
         return self._format.rate, self._format.channels
 
     @property
-    def gate(self) -> SpeechGate | None:
-        """Whose fillers come; None: nobody's, speech passes."""
-        return self._gate
-
-    @property
     def idle(self) -> bool:
         """Whether the sink owes the end of no segment."""
         return self._segments.open is None and not self._segments.unfinished and not self._speaking
 
-    def retire(self) -> None:
-        """Pass speech on, and do nothing else any more."""
+    @property
+    def speaks(self) -> bool:
+        """Whether the sink has speech that it has not played out."""
+        return (self._speaking and self._accepted) or self._segments.replying
+
+    def retire(self, when_idle: Callable[[], None] | None = None) -> None:
+        """Pass speech on, and do nothing else any more; call *when_idle* once the sink owes nothing."""
         self.drop_fillers()
-        self._gate = None
+        self._gate, self._when_idle = None, when_idle
 
     # Speech ------------------------------------------------------------------------------------------------------
 
@@ -117,16 +103,9 @@ class FillerAudioOutput(io.AudioOutput):
         waits = None if self._gate is None else self._gate.yields()
         tail = np.zeros(0, np.float32) if waits is None else await waits
         async with self._one_at_a_time:
-            patience_s = FINISH_S
-            if not self._format.fits(frame):
-                patience_s = UNLIKE_FINISH_S if self._segments.fillers_only else FINISH_S
-                self.end_fillers()
-                self._format = FillerFormat(self._rate, frame.sample_rate, frame.num_channels)
-            if self._segments.unfinished:
-                await self._wait_finished(patience_s)
+            tail = await self._end_like(frame, tail)
             under = len(tail) > 0
             if under:
-                tail = self._format.resampled(tail)
                 frame, tail = mixed(frame, tail)
             taken_before = self._taken
             segment = self._segments.reply_begins()
@@ -143,13 +122,21 @@ class FillerAudioOutput(io.AudioOutput):
             if segment.filler_s:
                 self._start.plan(self._until)
 
-    @property
-    def _taken(self) -> int:
-        """Segments that what plays in the end has accepted."""
-        leaf = self._sink
-        while leaf.next_in_chain is not None:
-            leaf = leaf.next_in_chain
-        return leaf.captured_playout_segments
+    async def _end_like(self, frame: rtc.AudioFrame, tail: Samples) -> Samples:
+        """End the fillers before speech that begins with *frame*; return *tail*, which lies under it, at its rate."""
+        fits, sounds = self._format.fits(frame), self._segments.fillers_only
+        late, under = self._format.end(tail if fits else tail[:0])
+        if sounds:
+            await self._give(late)
+        patience_s = FINISH_S
+        if not fits:
+            patience_s = UNLIKE_FINISH_S if sounds else FINISH_S
+            self.end_fillers()
+            self._format = FillerFormat(self._rate, frame.sample_rate, frame.num_channels)
+            under = self._format.end(tail)[1]
+        if self._segments.unfinished:
+            await self._wait_finished(patience_s)
+        return under
 
     def flush(self) -> None:
         """The agent's speech is complete."""
@@ -170,29 +157,10 @@ class FillerAudioOutput(io.AudioOutput):
         if self._segments.fillers_only:
             self._segments.flush()
             self._sink.flush()
+        self._segments.emptied()
         self._sink.clear_buffer()
         if gate is not None:
             gate.emptied()
-
-    def pause(self) -> None:
-        super().pause()
-        if not self._muted:
-            self._mute(True)
-
-    def resume(self) -> None:
-        super().resume()
-        if self._muted:
-            self._mute(False)
-
-    def on_attached(self) -> None:
-        super().on_attached()
-        if self._gate is not None:
-            self._gate.displaced()
-
-    def on_detached(self) -> None:
-        super().on_detached()
-        if self._gate is not None:
-            self._gate.displaced()
 
     # Fillers -----------------------------------------------------------------------------------------------------
 
@@ -202,21 +170,46 @@ class FillerAudioOutput(io.AudioOutput):
         return self._until if self._segments.fillers_only and not self._speaking else None
 
     @property
+    def heard_out_at(self) -> float:
+        """See `FillerSink`."""
+        return self._until if self._segments.fillers_only else 0.0
+
+    @property
+    def kept_s(self) -> float:
+        """See `FillerSink`."""
+        return self._format.kept_s
+
+    @property
     def prebuffering(self) -> bool:
         """See `FillerSink`."""
         segment = self._segments.open
-        return self._segments.fillers_only and segment is not None and segment.filler_s < self._prebuffer_s
+        return self._segments.fillers_only and segment is not None and segment.filler_s < self._prebuffer_s()
 
     async def put(self, samples: Samples, ahead_s: float) -> None:
         """See `FillerSink`."""
-        if self._segments.open is None and self._segments.unfinished:
+        if self._segments.open is None and self._segments.unfinished and not self.speaks:
             await self._wait_finished(FILLER_FINISH_S)
         async with self._one_at_a_time:
-            frame = None if self._gate is None or (self._accepted and self._speaking) else self._format.frame(samples)
-            if frame is None:
+            if self._gate is None or self.speaks:
                 return
+            rate = self._sink.sample_rate
+            if self._segments.open is None and rate not in (None, self._format.rate):  # the sink was exchanged beneath
+                self._format = FillerFormat(self._rate, rate or self._rate, self._format.channels)
+            self._until = asyncio.get_running_loop().time() + max(ahead_s, 0.0) + len(samples) / self._rate
+            await self._give(self._format.resampled(samples), ahead_s)
+
+    async def put_rest(self) -> None:
+        """See `FillerSink`."""
+        async with self._one_at_a_time:
+            rest = self._format.end()[0]
+            if self._segments.fillers_only:
+                await self._give(rest)
+
+    async def _give(self, samples: Samples, ahead_s: float = 0.0) -> None:
+        """Give the sink *samples* of a filler, at its rate."""
+        if len(samples):
+            frame = self._format.frame(samples)
             self._segments.filler(frame.duration)
-            self._until = asyncio.get_running_loop().time() + max(ahead_s, 0.0) + frame.duration
             self._tap.take(frame, filler=True, ahead_s=ahead_s)
             await self._sink.capture_frame(frame)
 
@@ -227,74 +220,22 @@ class FillerAudioOutput(io.AudioOutput):
             self._sink.flush()
 
     def drop_fillers(self) -> None:
-        """Fillers that the sink holds are heard no more, unless speech follows them already."""
+        """Fillers that the sink holds are heard no more, unless speech follows them already, or is before them."""
         if self._segments.fillers_only:
             self._forget()
-            self._segments.flush()
-            self._sink.flush()
-            self._sink.clear_buffer()
+            self.end_fillers()
+            if not self._segments.replying:
+                self._sink.clear_buffer()
 
-    # What the sink tells -----------------------------------------------------------------------------------------
-
-    def _forward_next_playback_started(self, ev: io.PlaybackStartedEvent) -> None:
-        segment = self._segments.started()
-        if segment is None or (segment.replies and not segment.filler_s):
-            super()._forward_next_playback_started(ev)
-
-    def _forward_next_playback_progressed(self, ev: io.PlaybackProgressedEvent) -> None:
-        segment = self._segments.playing
-        if segment is None or not segment.filler_s:
-            super()._forward_next_playback_progressed(ev)
-            return
-        stretch = segment.reply_stretch(ev.offset, ev.duration) if segment.replies else None
-        if stretch is not None:
-            offset, duration = stretch
-            late_s = ev.duration - duration
-            self.on_playback_progressed(started_at=ev.started_at + late_s, offset=offset, duration=duration)
-
-    def _dispatch_playback_finished(self, ev: io.PlaybackFinishedEvent) -> None:
-        if _Refused is not None and isinstance(ev, _Refused):
-            return  # `flush` tells the session
-        segment = self._segments.finished(ev.playback_position)
-        self._finished.set()
-        if segment is not None and not segment.replies:
-            return
-        position = ev.playback_position
-        if segment is not None:
-            position = segment.reply_position(position)
-            if segment.filler_s and ev.interrupted:
-                position = min(position, self._start.heard_s)
-            if self._start.pending and position > 0.0:
-                self._start.now()
-            self._start.cancel()
-        self.on_playback_finished(
-            playback_position=position,
-            interrupted=ev.interrupted,
-            synchronized_transcript=ev.synchronized_transcript,
-        )
-
-    def _tell_refused(self) -> None:
-        """The session's segment is over: the sink took nothing of it."""
-        if _Refused is not None:
-            super()._dispatch_playback_finished(_Refused(playback_position=0.0, interrupted=True))
-        else:
-            self.on_playback_finished(playback_position=0.0, interrupted=True)
-
-    async def _wait_finished(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._segments.unfinished:
-                    self._finished.clear()
-                    await self._finished.wait()
+    def _segment_over(self) -> None:
+        if self._gate is not None:
+            self._gate.played_out()
+        elif self._when_idle is not None and self.idle:
+            asyncio.get_running_loop().call_soon(self._when_idle)
 
     def _forget(self) -> None:
         self._start.cancel()
+        self._format.end()
         self._tail = self._tail[:0]
         self._until = min(self._until, asyncio.get_running_loop().time())
         self._tap.emptied()
-
-    def _mute(self, muted: bool) -> None:
-        self._muted = muted
-        self._start.mute(muted)
-        if self._gate is not None:
-            self._gate.muted(muted)

@@ -65,16 +65,15 @@ def place(
     return output
 
 
-def remove(outputs: io.AgentOutput, output: FillerAudioOutput) -> None:
-    """Take *output* out of the session's chain; where it plays just now it stays, and only passes speech on."""
-    output.retire()
-    beneath = output.next_in_chain
-    if beneath is None or not output.idle or outputs.audio is None or any(map(_owes_end, chain(outputs.audio))):
-        return
+def remove(outputs: io.AgentOutput, output: FillerAudioOutput) -> bool:
+    """Take *output* out of the session's chain, unless that would cut something off; return whether it is done with."""
+    if not output.idle or any(map(_owes_end, chain(outputs.audio))):
+        return False
     if outputs.audio is output:
-        outputs.audio = beneath
-    elif _replaced(outputs.audio) is output:
-        outputs.replace_audio_tail(beneath)
+        outputs.audio = output.let_go()
+    elif outputs.audio is not None and _replaced(outputs.audio) is output:
+        outputs.replace_audio_tail(output.let_go())
+    return True
 
 
 def _replaced(top: io.AudioOutput) -> io.AudioOutput:

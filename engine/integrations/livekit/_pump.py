@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from ....fillers import Samples
 from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
+from ._sink import FillerSink, account_for_lead, reply_follows
 
 FRAME_MS = 20.0
 END_AFTER_S = 0.2
@@ -18,28 +18,6 @@ TAIL_LONGEST_S = 1.0
 """s of a filler that may lie under the beginning of a reply."""
 _EARLY_S = 1e-6
 """s by which a timer may come too soon: float noise."""
-
-
-class FillerSink(Protocol):
-    """Takes what is to sound."""
-
-    @property
-    def fillers_until(self) -> float | None:
-        """When the fillers that it holds, of a segment that is not complete, are heard out; loop time. None: none."""
-        ...
-
-    @property
-    def prebuffering(self) -> bool:
-        """Whether it plays nothing of the fillers that it holds before it is given more."""
-        ...
-
-    async def put(self, samples: Samples, ahead_s: float) -> None:
-        """Play *samples*, mono float32 at the session's rate, *ahead_s* from now."""
-        ...
-
-    def end_fillers(self) -> None:
-        """Nothing follows for now."""
-        ...
 
 
 class FillerPump:
@@ -91,11 +69,6 @@ class FillerPump:
     def running(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    @property
-    def ahead_s(self) -> float:
-        """s of sound that the sink holds."""
-        return max(0.0, self._head_at - self._loop.time()) if self._sounding else 0.0
-
     def start(self) -> None:
         """Begin, unless it has; also again, after it has failed."""
         if not self.running:
@@ -120,8 +93,11 @@ class FillerPump:
     async def hand_over(self, turn: Turn) -> Samples:
         """Wait until the fillers have yielded to the reply of *turn*; return what of them is to lie under it."""
         self._session.tick()
-        if not self._session.filler_sounding or self.sink is None or not self.running:
+        if self.sink is None or not self.running:
             turn.reply_started()
+            return np.zeros(0, np.float32)
+        if not self._session.filler_sounding:
+            reply_follows(turn, max(0.0, self.sink.heard_out_at - self._loop.time()))
             return np.zeros(0, np.float32)
         self._yielding, self._tail = turn, np.zeros(0, np.float32)
         self._yielded.clear()
@@ -164,7 +140,13 @@ class FillerPump:
         return waits or (self.sink is not None and self.sink.fillers_until is not None)
 
     def _due_at(self) -> float:
-        return self._head_at - (self.lead_s - self._frame_s if self._sounding else 0.0)
+        return self._head_at - self._ahead_at_most_s
+
+    @property
+    def _ahead_at_most_s(self) -> float:
+        """s by which the next frame may be early: so that the sink, not a resampler, has the lead."""
+        kept_s = 0.0 if self.sink is None else self.sink.kept_s
+        return self.lead_s + kept_s - self._frame_s if self._sounding else 0.0
 
     async def _advance(self) -> None:
         now = self._loop.time()
@@ -172,11 +154,13 @@ class FillerPump:
             self.stalls += self._sounding
             self._head_at = now
         self._look(now)
-        while self._head_at <= now + (self.lead_s - self._frame_s if self._sounding else 0.0) + _EARLY_S:
+        while self._head_at <= now + self._ahead_at_most_s + _EARLY_S:
             first, block = self._pull()
+            sounded = self._sounding
             self._sounding = bool(block.any()) or (self._sounding and self._goes_on)
             begin = None if self._yielding is None else self._reply_begins(self._yielding, first)
-            if begin is not None:
+            if begin is not None and self._yielding is not None:
+                account_for_lead(self._yielding)
                 self._tail = self._rest(block[begin:])
                 await self._put(block[:begin])
                 self._sounding = False
@@ -185,6 +169,8 @@ class FillerPump:
             if self._sounding:
                 await self._put(block)
             else:
+                if sounded and self.sink is not None:
+                    await self.sink.put_rest()
                 self._dropping = False
         until = None if self.sink is None else self.sink.fillers_until
         if self.sink is not None and until is not None and not self._sounding and now > until + END_AFTER_S:

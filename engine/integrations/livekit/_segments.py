@@ -22,6 +22,8 @@ class Segment:
     """Whether there is a reply in it."""
     started: bool = False
     """Whether the sink has told that it plays it."""
+    emptied: bool = False
+    """Whether the sink was told to drop it."""
 
     def reply_position(self, position: float) -> float:
         """Return how far the reply was played where the sink played up to *position*, both in s."""
@@ -53,6 +55,11 @@ class Segments:
     def unfinished(self) -> int:
         """Segments that were flushed, and whose end the sink has not told."""
         return len(self._flushed)
+
+    @property
+    def replying(self) -> bool:
+        """Whether there is a reply among them that the sink plays to its end."""
+        return any(segment.replies and not segment.emptied for segment in self._flushed)
 
     @property
     def playing(self) -> Segment | None:
@@ -97,6 +104,11 @@ class Segments:
         if self.open is not None:
             self._flushed.append(self.open)
             self.open = None
+
+    def emptied(self) -> None:
+        """The sink is told to drop all that it holds."""
+        for segment in (*self._flushed, *([] if self.open is None else [self.open])):
+            segment.emptied = True
 
     def finished(self, position: float) -> Segment | None:
         """The sink tells the end of a segment, of which it played up to *position*, in s: of the oldest one.

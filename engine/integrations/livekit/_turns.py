@@ -31,7 +31,12 @@ class TurnWatch:
         """Whether it is known which generation answers."""
         self.speech: str | None = None
         """Id of the speech that answers."""
-        self._by_hand = False
+        self.by_hand = False
+        """Whether the application has begun the turn."""
+        self.lost = False
+        """Whether what was to answer is over without a reply, and nothing has taken its place yet."""
+        self._answered = False
+        """Whether some of the reply was heard."""
         self._speaking = False
         self._stopped_at: float | None = None
         """When the user stopped speaking again, while the turn was on."""
@@ -96,9 +101,17 @@ class TurnWatch:
             instead: Whether the one that was to answer is over, or will be.
         """
         if self.phase == "tentative" or self.speech is None or instead:
-            self.speech = speech
+            self.speech, self.lost = speech, False
             self._early.clear()
         return []
+
+    def reply_due(self, at: float, speech: str) -> list[Step]:
+        """The speech with the id *speech* tells what a tool has found that went on while the conversation did."""
+        if self.phase != "idle" or self._speaking:
+            return []
+        steps = [*self._begin(at), *self.user_committed(at)]
+        self.speech, self.prepared = speech, True
+        return steps
 
     def thinking(self, at: float) -> list[Step]:
         """The agent prepares its reply, or goes on to think after it has spoken."""
@@ -138,7 +151,7 @@ class TurnWatch:
         """There is audio of the agent's; return whether it is the reply that is waited for."""
         if self.phase != "waiting":
             return False
-        self.phase, self.held = "replying", False
+        self.phase, self.held, self._answered = "replying", False, True
         return True
 
     def agent_paused(self) -> list[Step]:
@@ -148,6 +161,10 @@ class TurnWatch:
         self.phase = "waiting"
         return [WaitAgain(), *(self._hold() if self._speaking else [])]
 
+    def turn_given(self) -> list[Step]:
+        """The agent has fallen silent, and says no more before the user does."""
+        return self._over(Finish()) if self.phase == "replying" else []
+
     def speech_over(self, speech: str, at: float, *, interrupted: bool) -> list[Step]:
         """The speech with the id *speech* is over, with all its tools."""
         if speech != self.speech:
@@ -156,25 +173,44 @@ class TurnWatch:
             self.speech = None
             self._early.clear()
             return []
-        return self._interrupted(at) if interrupted else self._over(Finish())
+        if interrupted:
+            return self._interrupted(at)
+        return self._lose() if self.phase == "waiting" else self._over(Finish())
 
     def cut(self, at: float) -> list[Step]:
         """The framework has emptied the sink: the agent is interrupted."""
         return self._interrupted(at) if self.phase in ("waiting", "replying") else []
 
-    def nobody_answers(self) -> list[Step]:
-        """`GIVE_UP_S` have passed since the turn began; if no generation was created, none will be."""
-        unanswered = self.phase == "waiting" and self.speech is None and not self._by_hand
-        return self._over(Retract()) if self.phase == "tentative" or unanswered else []
+    def nobody_answers(self, *, pending: bool) -> list[Step]:
+        """`GIVE_UP_S` have passed, once or more, since the turn began.
 
-    def refused(self) -> list[Step]:
-        """The agent does not want to answer."""
-        return self._over(Retract()) if self.phase in ("tentative", "waiting") else []
+        Args:
+            pending: Whether a generation that will be played, or a hook that may lead to one, is under way.
+        """
+        if self.phase == "tentative":
+            return self._over(Retract())
+        return [] if pending or self.by_hand else self.unanswered()
+
+    def refused(self, *, goes_on: bool) -> list[Step]:
+        """The agent does not want to answer, or cannot.
+
+        Args:
+            goes_on: Whether another speech is not over, which may answer.
+        """
+        if self.phase == "tentative":
+            return self._over(Retract())
+        return self._lose() if self.phase == "waiting" and goes_on else self.unanswered()
+
+    def unanswered(self) -> list[Step]:
+        """Nothing answers what the user waits for."""
+        if self.phase != "waiting":
+            return []
+        return self._over(Finish() if self._answered else Retract())
 
     def begun_by_hand(self) -> None:
         """The application has begun a turn itself: who answers is known, and it ends as any other, or by hand."""
         self._over(Retract())
-        self.phase, self.prepared, self._by_hand = "waiting", True, True
+        self.phase, self.prepared, self.by_hand = "waiting", True, True
 
     def closed(self) -> list[Step]:
         """The session is over."""
@@ -193,6 +229,11 @@ class TurnWatch:
             return steps
         return [*steps, *self._begin(stopped_at)]
 
+    def _lose(self) -> list[Step]:
+        """What was to answer does not: perhaps something else does."""
+        self.speech, self.lost = None, True
+        return []
+
     def _hold(self) -> list[Step]:
         if self.held:
             return []
@@ -201,7 +242,7 @@ class TurnWatch:
 
     def _over(self, step: Step) -> list[Step]:
         self.phase, self.held, self.prepared, self.speech = "idle", False, False, None
-        self._by_hand = False
+        self.by_hand = self.lost = self._answered = False
         self._early.clear()
         self._tools.clear()
         return [step]
