@@ -16,6 +16,7 @@ from ._context import ContextNotes
 from ._dialogue import Dialogue
 from ._mixer import FillerMixer
 from ._observer import AgentObserver
+from ._pace import Pace
 from ._processor import FillerProcessor
 from ._report import LoopReporter, OnFiller, OnTurn
 from ._slot import SessionSlot
@@ -50,7 +51,11 @@ class PipecatFillers:
     the pipeline's queues, so no reply waits for them, no bot-speaking frame tells of them, no metric and no idle timer
     counts them. A chunk that was written already cannot be taken back: after an interruption or with a reply, what
     sounds of a filler is that chunk and a fade of 20 ms. While the event loop is blocked the transport gets no sound;
-    what a filler would have said meanwhile comes later by that time, and not in a burst.
+    what a filler would have said meanwhile comes later by that time, and not in a burst. Some transports take sound
+    faster than it is heard: LiveKit's until its queue is full, Vonage's, Tavus's. There silence and fillers are held to
+    the pace of time, and the reply is heard at most two chunks later than without a mixer, not the whole queue. A
+    small queue is still advisable, ``LiveKitParams(audio_out_queue_size_ms=200)``: Pipecat takes the bot for silent,
+    and a further wait for begun, when all is written, before it is heard.
 
     **Handoff.** With ``handoff=False`` the reply goes its own way, and fillers fade beneath its first 20 ms. With
     ``handoff=True`` the processor holds the reply's first audio until fillers have yielded by the configuration's
@@ -111,12 +116,14 @@ class PipecatFillers:
         self._dialogue = Dialogue(
             lambda: self._slot.session, manager.clock.now, agent=agent, language=language, voice=voice
         )
+        pace = Pace()
         observer = AgentObserver(self._dialogue, self._use_context, self._trouble)
         self._processor = FillerProcessor(
-            self._dialogue, observer, self._trouble, handoff_s=_longest_handoff_s(manager) if handoff else None
-        )
+            self._dialogue, observer, pace, self._trouble,
+            handoff_s=_longest_handoff_s(manager) if handoff else None,
+        )  # fmt: skip
         self._mixer = FillerMixer(
-            self._slot, self._dialogue, self._trouble, self._tap, chained=mixer, channels=channels,
+            self._slot, self._dialogue, pace, self._trouble, self._tap, chained=mixer, channels=channels,
             alone=lambda: not self._processor.running,
         )  # fmt: skip
 

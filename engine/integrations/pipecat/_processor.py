@@ -26,6 +26,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 
 from ._dialogue import SETTLE_S, Dialogue
 from ._instant import ended_at
+from ._pace import Pace
 from ._trouble import Trouble
 
 SPEECH = (TTSAudioRawFrame, SpeechOutputAudioRawFrame)
@@ -41,12 +42,13 @@ class FillerProcessor(FrameProcessor):
     Args:
         dialogue: Is told.
         observer: Is attached to the pipeline's worker.
+        pace: Is told of interruptions.
         trouble: Where errors end.
         handoff_s: s that the reply's first audio may be held until fillers have yielded; None: it is not held.
     """
 
     def __init__(
-        self, dialogue: Dialogue, observer: BaseObserver, trouble: Trouble, *, handoff_s: float | None
+        self, dialogue: Dialogue, observer: BaseObserver, pace: Pace, trouble: Trouble, *, handoff_s: float | None
     ) -> None:
         super().__init__(name="StopgapFillers")
         self.running = False
@@ -55,6 +57,7 @@ class FillerProcessor(FrameProcessor):
         """Replies whose handoff was cut short."""
         self._dialogue = dialogue
         self._observer = observer
+        self._pace = pace
         self._trouble = trouble
         self._handoff_s = handoff_s
 
@@ -93,6 +96,7 @@ class FillerProcessor(FrameProcessor):
                 if self._handoff_s is None:
                     dialogue.reply()
             case InterruptionFrame():
+                self._pace.interrupted()
                 dialogue.interrupted()
             case VADUserStartedSpeakingFrame():
                 dialogue.speech_began()
