@@ -70,6 +70,11 @@ class Dialogue:
         """The turn whose reply is pending."""
         return self.turn if self.turn is not None and self.turn.pending and self.turn.waiting else None
 
+    @property
+    def bot_speaks(self) -> bool:
+        """Whether the bot's voice sounds, or is on its way."""
+        return self._bot_speaking or self._bot_due
+
     # The user ----------------------------------------------------------------------------------------------------
 
     def speech_began(self) -> None:
@@ -224,7 +229,7 @@ class Dialogue:
 
     def settle(self) -> None:
         """If the bot is silent: either the wait goes on, or the answer was heard."""
-        if self._bot_speaking or self._bot_due:
+        if self.bot_speaks:
             return
         if self._put_off is not None:
             at, self._put_off = self._put_off, None

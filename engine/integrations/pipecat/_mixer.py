@@ -12,6 +12,7 @@ from ....fillers import Samples
 from ._dialogue import Dialogue
 from ._pace import Pace
 from ._slot import SessionSlot
+from ._speech import sounds
 from ._tap import OutputTap
 from ._trouble import Trouble
 
@@ -110,7 +111,7 @@ class FillerMixer(BaseAudioMixer):
             return b""
         frame, fillers = self._slot.position, None
         with self._trouble.kept_in("mixing"):
-            if self._dialogue.waiting_turn is not None and self._alone() and audio.count(0) < len(audio):
+            if self._dialogue.waiting_turn is not None and self._alone() and sounds(audio):
                 self._dialogue.reply()
             fillers = self._slot.render(frames, self._pace.ahead_s)
             self.sounding = fillers is not None

@@ -27,13 +27,12 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from ._dialogue import SETTLE_S, Dialogue
 from ._instant import ended_at
 from ._pace import Pace
+from ._speech import is_reply, without_claim
 from ._trouble import Trouble
-
-SPEECH = (TTSAudioRawFrame, SpeechOutputAudioRawFrame)
 
 
 class FillerProcessor(FrameProcessor):
-    """Stands directly before ``transport.output()`` and passes everything on.
+    """Stands directly before ``transport.output()`` and passes everything on; silence of a stream, as plain audio.
 
     What must happen in time happens here, within the call: fillers fade when the reply's first audio passes, when the
     user speaks, and at an interruption. Pipecat hands system frames to it at once even while a handoff holds the
@@ -84,16 +83,20 @@ class FillerProcessor(FrameProcessor):
         with self._trouble.kept_in("the processor"):
             self._hear(frame)
         await super().process_frame(frame, direction)
-        if self._handoff_s is not None and isinstance(frame, SPEECH):
+        if self._handoff_s is not None:
             with self._trouble.kept_in("the handoff"):
-                await self._hand_over(self._handoff_s)
+                if is_reply(frame):
+                    await self._hand_over(self._handoff_s)
+        with self._trouble.kept_in("the processor"):
+            if not self._dialogue.bot_speaks:
+                frame = without_claim(frame)
         await self.push_frame(frame, direction)
 
     def _hear(self, frame: Frame) -> None:
         dialogue = self._dialogue
         match frame:
             case TTSAudioRawFrame() | SpeechOutputAudioRawFrame():
-                if self._handoff_s is None:
+                if self._handoff_s is None and is_reply(frame):
                     dialogue.reply()
             case InterruptionFrame():
                 self._pace.interrupted()
