@@ -306,6 +306,7 @@ async def running(
     interruptions: bool = True,
     observers: Sequence[BaseObserver] = (),
     user: dict[str, Any] | None = None,
+    behind_llm: Sequence[FrameProcessor] = (),
     extra: Sequence[FrameProcessor] = (),
     output: type[PacedOutput] = PacedOutput,
 ) -> AsyncIterator[Rig]:
@@ -326,7 +327,7 @@ async def running(
     transport = output(params)
     collector = Collector()
     before = [] if before_output is None else [before_output]
-    pipeline = Pipeline([pair.user(), llm, tts or FakeTTS(), *extra, *before, transport, pair.assistant()])
+    pipeline = Pipeline([pair.user(), llm, *behind_llm, tts or FakeTTS(), *extra, *before, transport, pair.assistant()])
     worker = PipelineWorker(
         pipeline,
         params=PipelineParams(enable_metrics=True),

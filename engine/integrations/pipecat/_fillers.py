@@ -1,17 +1,16 @@
 """The one object that an author makes."""
 
-import math
 from collections.abc import Callable
 
 from pipecat.audio.mixers.base_audio_mixer import BaseAudioMixer
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 
-from ....fillers import Kind, UsageError
 from ..._manager import FillerManager
 from ..._session import Session
 from ..._turn import Turn
 from .._versions import warn_if_untested
+from ._arguments import check, longest_handoff_s
 from ._context import ContextNotes
 from ._dialogue import Dialogue
 from ._mixer import FillerMixer
@@ -22,11 +21,9 @@ from ._report import LoopReporter, OnFiller, OnTurn
 from ._slot import SessionSlot
 from ._tap import OnBlock, OutputTap
 from ._trouble import Trouble
+from ._turns import NewestTurn
 
 TESTED = ("1.14", "1.14")
-MARGIN_S = 0.6
-"""s that a handoff may take beyond its rule: fillers are mixed in whole chunks, and a line that stands still takes
-half a second to be noticed."""
 
 
 class PipecatFillers:
@@ -63,8 +60,10 @@ class PipecatFillers:
     order; system frames do not; an interruption drops it all.
 
     **Further waits.** When what the agent said has been heard, and a tool or the model is still at work, that is a
-    further wait and gets its own fillers. Tools that Pipecat does not cancel on interruption run in the background:
-    nobody waits for them.
+    further wait and gets its own fillers. For a tool that Pipecat does not cancel on interruption
+    (``cancel_on_interruption=False``) nobody waits if the model said something with it: the conversation goes on. If
+    it was called without a word, it is waited for until something is said. After a tool with whose result the model is
+    not asked (an empty one, or ``run_llm=False``) a wait ends 1.5 s later, unless something begins.
 
     Nothing that goes wrong here raises into the pipeline: one logged warning, and a counter.
 
@@ -72,6 +71,8 @@ class PipecatFillers:
         manager: Of the process.
         mixer: The mixer that the transport has at present, for example Pipecat's ``SoundfileMixer``; it goes on.
         agent: Agent or model that answers; its waits are learned apart.
+        llm: The processor that answers the user; None: the model services which stand in line before `processor`. Other
+            models, in branches of the pipeline, say, are not heeded; where none stands in line, all are.
         language: BCP 47 tag of the clips; None: the configuration's. See `language`.
         voice: Voice of the clips; None: the configuration's. See `voice`.
         handoff: Whether the reply is held until fillers have yielded.
@@ -94,6 +95,7 @@ class PipecatFillers:
         *,
         mixer: BaseAudioMixer | None = None,
         agent: str | None = None,
+        llm: FrameProcessor | None = None,
         language: str | None = None,
         voice: str | None = None,
         handoff: bool = False,
@@ -103,7 +105,7 @@ class PipecatFillers:
         latency_ms: float = 0.0,
         channels: int = 1,
     ) -> None:
-        _check(manager, mixer, latency_ms, channels)
+        check(manager, mixer, llm, latency_ms, channels)
         warn_if_untested("pipecat-ai", TESTED)
         self._trouble = Trouble()
         self._notes = ContextNotes() if append_to_context else None
@@ -113,14 +115,16 @@ class PipecatFillers:
             manager, self._reporter, owns_reply=handoff, latency_s=latency_ms / 1000.0, language=language, voice=voice
         )
         self._tap = OutputTap(self._trouble)
-        self._dialogue = Dialogue(
+        self._newest = NewestTurn(
             lambda: self._slot.session, manager.clock.now, agent=agent, language=language, voice=voice
         )
+        self._dialogue = Dialogue(self._newest)
         pace = Pace()
         observer = AgentObserver(self._dialogue, self._use_context, self._trouble)
         self._processor = FillerProcessor(
             self._dialogue, observer, pace, self._trouble,
-            handoff_s=_longest_handoff_s(manager) if handoff else None,
+            handoff_s=longest_handoff_s(manager) if handoff else None,
+            models=frozenset() if llm is None else frozenset([llm]),
         )  # fmt: skip
         self._mixer = FillerMixer(
             self._slot, self._dialogue, pace, self._trouble, self._tap, chained=mixer, channels=channels,
@@ -145,7 +149,7 @@ class PipecatFillers:
     @property
     def turn(self) -> Turn | None:
         """The newest turn."""
-        return self._dialogue.turn
+        return self._newest.turn
 
     @property
     def waiting(self) -> bool:
@@ -160,29 +164,29 @@ class PipecatFillers:
     @property
     def agent(self) -> str | None:
         """Agent or model that answers, from the next turn on."""
-        return self._dialogue.agent
+        return self._newest.agent
 
     @agent.setter
     def agent(self, agent: str | None) -> None:
-        self._dialogue.agent = agent
+        self._newest.agent = agent
 
     @property
     def language(self) -> str | None:
         """BCP 47 tag of the clips, from the next turn on; None: the session's."""
-        return self._dialogue.language
+        return self._newest.language
 
     @language.setter
     def language(self, language: str | None) -> None:
-        self._dialogue.language = language
+        self._newest.language = language
 
     @property
     def voice(self) -> str | None:
         """Voice of the clips, from the next turn on; None: the session's."""
-        return self._dialogue.voice
+        return self._newest.voice
 
     @voice.setter
     def voice(self, voice: str | None) -> None:
-        self._dialogue.voice = voice
+        self._newest.voice = voice
 
     def begin(self, *, speech_ended_at: float | None = None) -> Turn | None:
         """Open a turn by hand, where no frames tell of it: a question in text, a turn detection of your own.
@@ -224,20 +228,3 @@ class PipecatFillers:
     def _use_context(self, context: LLMContext) -> None:
         if self._notes is not None:
             self._notes.use(context)
-
-
-def _longest_handoff_s(manager: FillerManager) -> float:
-    rules = [manager.config.handoff.of(kind) for kind in Kind]
-    longest_ms = max(r.min_play_ms + r.max_finish_ms + r.fade_ms + max(0.0, r.gap_ms) for r in rules)
-    return longest_ms / 1000.0 + MARGIN_S
-
-
-def _check(manager: object, mixer: object, latency_ms: float, channels: int) -> None:
-    if not isinstance(manager, FillerManager):
-        raise UsageError(f"PipecatFillers needs a FillerManager, not {type(manager).__name__}")
-    if mixer is not None and not isinstance(mixer, BaseAudioMixer):
-        raise UsageError(f"mixer={mixer!r} is no mixer of Pipecat; give the one that the transport had, or None")
-    if not (isinstance(latency_ms, int | float) and 0.0 <= latency_ms < math.inf):
-        raise UsageError(f"latency_ms={latency_ms!r} must be 0 or more")
-    if not isinstance(channels, int) or channels < 1:
-        raise UsageError(f"channels={channels!r} must be the transport's audio_out_channels: 1 or more")

@@ -111,7 +111,7 @@ class FillerMixer(BaseAudioMixer):
             return b""
         frame, fillers = self._slot.position, None
         with self._trouble.kept_in("mixing"):
-            if self._dialogue.waiting_turn is not None and self._alone() and sounds(audio):
+            if self._dialogue.newest.waiting is not None and self._alone() and sounds(audio):
                 self._dialogue.reply()
             fillers = self._slot.render(frames, self._pace.ahead_s)
             self.sounding = fillers is not None

@@ -21,11 +21,12 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.observers.base_observer import BaseObserver
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from ._dialogue import SETTLE_S, Dialogue
 from ._instant import ended_at
+from ._models import models_before
+from ._observer import AgentObserver
 from ._pace import Pace
 from ._speech import is_reply, without_claim
 from ._trouble import Trouble
@@ -44,10 +45,18 @@ class FillerProcessor(FrameProcessor):
         pace: Is told of interruptions.
         trouble: Where errors end.
         handoff_s: s that the reply's first audio may be held until fillers have yielded; None: it is not held.
+        models: That answer the user. Empty: those which stand in line before this.
     """
 
     def __init__(
-        self, dialogue: Dialogue, observer: BaseObserver, pace: Pace, trouble: Trouble, *, handoff_s: float | None
+        self,
+        dialogue: Dialogue,
+        observer: AgentObserver,
+        pace: Pace,
+        trouble: Trouble,
+        *,
+        handoff_s: float | None,
+        models: frozenset[FrameProcessor],
     ) -> None:
         super().__init__(name="StopgapFillers")
         self.running = False
@@ -59,6 +68,7 @@ class FillerProcessor(FrameProcessor):
         self._pace = pace
         self._trouble = trouble
         self._handoff_s = handoff_s
+        self._models = models
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as all of Pipecat does
         """Join a pipeline: its worker gets the observer."""
@@ -71,6 +81,7 @@ class FillerProcessor(FrameProcessor):
             return
         self.running = True
         with self._trouble.kept_in("attaching the observer"):
+            self._observer.models = self._models or models_before(self)
             setup.pipeline_worker.add_observer(self._observer)
 
     async def cleanup(self) -> None:
