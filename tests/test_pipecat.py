@@ -434,7 +434,7 @@ def test_context_is_left_alone(bank: ClipBank) -> None:
 
 
 def test_context_gets_what_was_heard_where_asked(bank: ClipBank) -> None:
-    """On request each filler is appended, marked, between question and answer: what was heard, up to the cut."""
+    """On request fillers are put, marked, between question and answer: what was heard, up to the cut."""
 
     async def main() -> None:
         async with calling(bank, Answer(1.6, "It is on its way."), append_to_context=True) as call:
@@ -443,7 +443,7 @@ def test_context_gets_what_was_heard_where_asked(bank: ClipBank) -> None:
             messages: list[Any] = call.rig.context.get_messages()
             heard = [sound.text for sound in call.record.sounds if sound.text]
             assert heard
-            assert [m["content"] for m in messages[1:-1]] == [f"[filler] {text}" for text in heard]
+            assert [m["content"] for m in messages[1:-1]] == [f"[filler] {' '.join(heard)}"]
             assert [m["role"] for m in (messages[0], messages[-1])] == ["user", "assistant"]
             assert messages[-1]["content"] == "It is on its way."
 

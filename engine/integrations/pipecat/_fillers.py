@@ -76,8 +76,8 @@ class PipecatFillers:
         language: BCP 47 tag of the clips; None: the configuration's. See `language`.
         voice: Voice of the clips; None: the configuration's. See `voice`.
         handoff: Whether the reply is held until fillers have yielded.
-        append_to_context: Whether what was heard of each filler is appended to the model's context, as an assistant's
-            message that begins with ``[filler]``.
+        append_to_context: Whether what was heard of a turn's fillers is put into the model's context, behind the
+            question, as one message of the assistant's that begins with ``[filler]``. It is never the last one.
         on_filler: Called on the event loop with a turn's id and a `SoundRecord` when a filler begins (``end_s`` is
             None) and when it has ended. A function, or a coroutine function.
         on_turn: Called on the event loop with the `TurnRecord` of each turn that is over, likewise.
@@ -108,9 +108,10 @@ class PipecatFillers:
         check(manager, mixer, llm, latency_ms, channels)
         warn_if_untested("pipecat-ai", TESTED)
         self._trouble = Trouble()
-        self._notes = ContextNotes() if append_to_context else None
-        noted = None if self._notes is None else self._notes.on_filler
-        self._reporter = LoopReporter([noted, on_filler], [on_turn], self._trouble)
+        self._notes = ContextNotes(self._turn_id) if append_to_context else None
+        noted = [] if self._notes is None else [self._notes.on_filler]
+        ended = [] if self._notes is None else [self._notes.on_turn]
+        self._reporter = LoopReporter([*noted, on_filler], [*ended, on_turn], self._trouble)
         self._slot = SessionSlot(
             manager, self._reporter, owns_reply=handoff, latency_s=latency_ms / 1000.0, language=language, voice=voice
         )
@@ -224,6 +225,9 @@ class PipecatFillers:
             "unannounced": self._dialogue.unannounced,
             "held_too_long": self._processor.held_too_long,
         }
+
+    def _turn_id(self) -> str | None:
+        return None if self._newest.turn is None else self._newest.turn.id
 
     def _use_context(self, context: LLMContext) -> None:
         if self._notes is not None:
