@@ -80,7 +80,7 @@ def test_a_filler_is_never_last(bank: ClipBank) -> None:
     """However late the model is asked, and whoever interrupts, what it is asked with ends with a question or result."""
 
     async def main() -> None:
-        script = [Answer(0.3 * k, "", (("lookup", 0.5 * k),)) for k in range(1, 9)]
+        script = [Answer(0.6, "", (("lookup", 2.0),)), Answer(1.2, "Here.")] * 8
         config = {**LADDER, "ladder": [{"after_ms": 250, "kind": "hesitation"}, {"after_ms": 900, "kind": "phrase"}]}
         async with calling(bank, *script, config=config, append_to_context=True, rig=BY_WORDS) as call:
             for pause in np.linspace(0.1, 6.0, 8):
