@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import hushed_pipecat  # noqa: F401
+import numpy as np
 import stopgap
 from pipecat.frames.frames import BotStoppedSpeakingFrame
 from pipecat.transports.base_transport import TransportParams
@@ -28,8 +29,6 @@ BY_WORDS: dict[str, Any] = {"words_start_turns": True}
 """A turn of the user's begins with words, not with any voice."""
 CHUNK = round(CHUNK_S * RATE)
 FADE = round(0.02 * RATE)
-QUIET = 60
-"""16-bit steps. What a fade's last samples may still be."""
 
 
 class Call:
@@ -90,3 +89,9 @@ async def calling(
 
 def virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     run(main)
+
+
+def onset(rig: Rig, after: float) -> float:
+    """Return when a filler was first heard after *after*."""
+    chunk = next(chunk for chunk in rig.written(after) if chunk.fillers.any())
+    return float(chunk.at + np.flatnonzero(chunk.fillers)[0] / RATE)

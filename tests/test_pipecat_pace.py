@@ -6,18 +6,12 @@ import hushed_pipecat  # noqa: F401
 import numpy as np
 import pytest
 from pipecat.frames.frames import TTSAudioRawFrame
-from pipecat_call import LADDER, ONE_PHRASE, PREAMBLE, SLOW, calling, virtually
-from pipecat_rig import CHUNK_S, RATE, Answer, BoundlessOutput, QueueOutput, Rig, running
+from pipecat_call import LADDER, ONE_PHRASE, PREAMBLE, SLOW, calling, onset, virtually
+from pipecat_rig import CHUNK_S, Answer, BoundlessOutput, QueueOutput, running
 from stopgap import ClipBank
 
 QUEUED_S = 2 * CHUNK_S + 0.02
 """s by which a queue of silence may make the reply later."""
-
-
-def onset(rig: Rig, after: float) -> float:
-    """Return when a filler was first heard after *after*."""
-    chunk = next(chunk for chunk in rig.written(after) if chunk.fillers.any())
-    return float(chunk.at + np.flatnonzero(chunk.fillers)[0] / RATE)
 
 
 def test_a_queue_of_silence_does_not_delay_the_answer(bank: ClipBank) -> None:
