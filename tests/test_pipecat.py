@@ -1067,7 +1067,7 @@ def test_many_calls_of_one_manager(bank: ClipBank) -> None:
                 async with running([answer], mixer=fillers.mixer, before_output=fillers.processor) as rig:
                     await asyncio.sleep(number / 4)
                     zero = await rig.say()
-                    await asyncio.sleep(4.0)
+                    await asyncio.sleep(4.0 if number else 2.5)
                     at = rig.reply_at()
                     (record,) = turns
                     assert record.waits[0].available_s == pytest.approx(1.59 + number / 2, abs=0.02)
