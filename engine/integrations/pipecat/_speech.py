@@ -17,7 +17,7 @@ def is_reply(frame: Frame) -> bool:
 
 def sounds(pcm: bytes) -> bool:
     """Return whether *pcm*, 16-bit, is more than silence."""
-    return bool(pcm) and not is_silence(pcm)
+    return pcm.count(0) < len(pcm) and not is_silence(pcm)
 
 
 def without_claim(frame: Frame) -> Frame:
