@@ -280,6 +280,7 @@ async def _mixing(frames: int, *, sounding: bool) -> tuple[float, ...]:
     clock = VirtualClock()
     kind = "ambience" if sounding else "tone"
     config = load_config({**AT_ONCE, "ladder": [{"after_ms": 0 if sounding else 10_000, "kind": kind}]})
+    silence = bytes(2 * CHUNK)
     plain, costs = PlainMixer(), []
     with FillerManager(config, clock=clock) as manager:
         fillers = PipecatFillers(manager)
@@ -288,7 +289,6 @@ async def _mixing(frames: int, *, sounding: bool) -> tuple[float, ...]:
             if place % 100 == 0:
                 fillers.begin()
             clock.advance(CHUNK_MS / 1000.0)
-            silence = bytes(2 * CHUNK)  # a new one, as speech is: the transport's own is held to the pace of time
             nothing = await _timed_us(plain.mix, silence)
             ours = await _timed_us(fillers.mixer.mix, silence)
             if place % 100 > 2:

@@ -120,7 +120,7 @@ class PipecatFillers:
             lambda: self._slot.session, manager.clock.now, agent=agent, language=language, voice=voice
         )
         self._dialogue = Dialogue(self._newest)
-        pace = Pace()
+        pace = Pace(manager.clock.now)
         observer = AgentObserver(self._dialogue, self._use_context, self._trouble)
         self._processor = FillerProcessor(
             self._dialogue, observer, pace, self._trouble,

@@ -1,6 +1,7 @@
 """The pace of time, for transports that do not keep it."""
 
 import asyncio
+from collections.abc import Callable
 
 LEAD_S = 0.005
 """s that a chunk of silence may be early beyond its own length: a transport that waits between two chunks, rather than
@@ -21,31 +22,35 @@ class Pace:
 
     What has been said counts, too: silence that follows waits until no more than a chunk of it is still to be heard.
     The reply's own chunks are never held back.
+
+    Args:
+        now: Returns the time, s on the manager's clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self.ahead_s = 0.0
         """s from when the last chunk could be written to when it is heard, behind what was written before."""
         self._due = 0.0
-        """s on the loop at which what is written next is heard, if all is heard that was written."""
+        """s at which what is written next is heard, if all is heard that was written."""
         self._last = b""
         self._silence: bytes | None = None
         """What the transport mixes when it has nothing to say: it is the same object each time."""
 
     async def too_early(self, audio: bytes, length_s: float) -> bool:
         """Return whether *audio*, which lasts *length_s*, should not be written yet; wait for that, up to `LOOK_S`."""
-        loop = asyncio.get_running_loop()
         if audio is self._last:
             self._silence = audio
         self._last = audio
         if audio is self._silence:
-            early_s = self._due - loop.time() - length_s - LEAD_S
+            early_s = self._due - self._now() - length_s - LEAD_S
             if early_s > 0.0:
                 await asyncio.sleep(min(early_s, LOOK_S))
                 if early_s > LOOK_S:
                     return True
-        self.ahead_s = max(0.0, self._due - loop.time())
-        self._due = loop.time() + self.ahead_s + length_s
+        now = self._now()
+        self.ahead_s = max(0.0, self._due - now)
+        self._due = now + self.ahead_s + length_s
         return False
 
     def interrupted(self) -> None:
