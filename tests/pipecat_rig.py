@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     FunctionCallFromLLM,
+    InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -54,6 +55,8 @@ STOP_S = 0.2
 """s of silence after which voice activity detection says that speech has ended."""
 CONFIRM_S = 0.3
 """s after that at which the turn is confirmed."""
+TRIFLE_S = 0.0002
+"""s that a write takes which takes no time: real ones take none, but then virtual time would stand still."""
 REPLY_LEVEL = 8_000
 """Of all samples of the reply: what differs from it, and from silence, is a filler."""
 
@@ -141,7 +144,7 @@ class Written:
     """A chunk that the transport wrote."""
 
     at: float
-    """s on the loop."""
+    """s on the loop at which it begins to be heard."""
     pcm: bytes
     kind: type[Frame]
 
@@ -173,12 +176,44 @@ class PacedOutput(BaseOutputTransport):
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         if not self.connected:
-            await asyncio.sleep(0.0005)  # a real one does not wait at all
+            await asyncio.sleep(TRIFLE_S)
             return False
-        now = asyncio.get_running_loop().time()
-        self.written.append(Written(now, frame.audio, type(frame)))
-        await asyncio.sleep(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
+        await self.take(frame, len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
         return True
+
+    async def take(self, frame: OutputAudioRawFrame, length_s: float) -> None:
+        self.written.append(Written(asyncio.get_running_loop().time(), frame.audio, type(frame)))
+        await asyncio.sleep(length_s)
+
+
+class QueueOutput(PacedOutput):
+    """Writes into a queue, and waits only while that holds more than *queue_s*; an interruption empties it."""
+
+    queue_s = 1.0
+    """s. As LiveKit's."""
+
+    def __init__(self, params: TransportParams) -> None:
+        super().__init__(params)
+        self._heard_until = 0.0
+
+    async def take(self, frame: OutputAudioRawFrame, length_s: float) -> None:
+        now = asyncio.get_running_loop().time()
+        at = max(self._heard_until, now)
+        self.written.append(Written(at, frame.audio, type(frame)))
+        self._heard_until = at + length_s
+        await asyncio.sleep(max(TRIFLE_S, self._heard_until - now - self.queue_s))
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InterruptionFrame):
+            self._heard_until = asyncio.get_running_loop().time()
+            self.written = [chunk for chunk in self.written if chunk.at < self._heard_until]
+
+
+class BoundlessOutput(QueueOutput):
+    """Takes all at once, as Tavus does by default."""
+
+    queue_s = 1e9
 
 
 class Collector(BaseObserver):
@@ -271,7 +306,9 @@ async def running(
     interruptions: bool = True,
     observers: Sequence[BaseObserver] = (),
     user: dict[str, Any] | None = None,
+    behind_llm: Sequence[FrameProcessor] = (),
     extra: Sequence[FrameProcessor] = (),
+    output: type[PacedOutput] = PacedOutput,
 ) -> AsyncIterator[Rig]:
     """Run a pipeline whose model answers by *script*; end it afterwards."""
     llm = FakeLLM(script)
@@ -287,10 +324,10 @@ async def running(
         context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies, **(user or {}))
     )
     params = params or TransportParams(audio_out_enabled=True, audio_out_mixer=mixer, audio_out_end_silence_secs=0)
-    output = PacedOutput(params)
+    transport = output(params)
     collector = Collector()
     before = [] if before_output is None else [before_output]
-    pipeline = Pipeline([pair.user(), llm, tts or FakeTTS(), *extra, *before, output, pair.assistant()])
+    pipeline = Pipeline([pair.user(), llm, *behind_llm, tts or FakeTTS(), *extra, *before, transport, pair.assistant()])
     worker = PipelineWorker(
         pipeline,
         params=PipelineParams(enable_metrics=True),
@@ -301,8 +338,8 @@ async def running(
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     task = asyncio.create_task(runner.run())
-    await output.ready.wait()
-    rig = Rig(worker, output, llm, pair, context, collector)
+    await transport.ready.wait()
+    rig = Rig(worker, transport, llm, pair, context, collector)
     try:
         yield rig
     finally:

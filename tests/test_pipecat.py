@@ -1,11 +1,9 @@
 """Pipecat: whole pipelines, with Pipecat's own aggregators, services and output transport, on virtual time."""
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -37,89 +35,14 @@ from pipecat.frames.frames import (
 from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import TransportParams
+from pipecat_call import BY_WORDS, CHUNK, FADE, LADDER, ONE_PHRASE, PREAMBLE, SLOW, calling, onset, virtually
 from pipecat_rig import CHUNK_S, CONFIRM_S, RATE, REPLY_LEVEL, STOP_S, Answer, Rig, running
 from stopgap import ClipBank, FillerManager, Kind
 from stopgap.engine.mixer import TapBlock
 from stopgap.engine.turns import SoundRecord, TurnRecord
 from stopgap.pipecat import PipecatFillers
 from test_examples import run_example
-from virtual_loop import LoopClock, VirtualLoop, run
-
-LADDER: dict[str, Any] = {
-    "mode": "ladder",
-    "seed": 1,
-    "limits": {"per_minute": "unlimited", "per_conversation": "unlimited"},
-    "ladder": [{"after_ms": 600, "kind": "hesitation"}, {"after_ms": 1500, "kind": "phrase"}],
-}
-ONE_PHRASE: dict[str, Any] = {**LADDER, "ladder": [{"after_ms": 700, "kind": "phrase"}]}
-SLOW = Answer(2.0, "It is on its way.")
-PREAMBLE = Answer(0.3, "One moment please.", (("lookup", 4.0),))
-BY_WORDS: dict[str, Any] = {"words_start_turns": True}
-"""A turn of the user's begins with words, not with any voice."""
-CHUNK = round(CHUNK_S * RATE)
-FADE = round(0.02 * RATE)
-QUIET = 60
-"""16-bit steps. What a fade's last samples may still be."""
-
-
-class Call:
-    """A pipeline with fillers, and what was told of it."""
-
-    def __init__(self, rig: Rig, fillers: PipecatFillers, manager: FillerManager) -> None:
-        self.rig, self.fillers, self.manager = rig, fillers, manager
-        self.turns: list[TurnRecord] = []
-        self.sounds: list[tuple[str, SoundRecord]] = []
-
-    async def answered(self, after: float = 0.0) -> float:
-        """Wait until the bot has said its answer; return when that began to be written."""
-        while not [at for at in self.rig.collector.times(BotStoppedSpeakingFrame) if at > after]:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(0.3)
-        return self.rig.reply_at(after)
-
-    async def tick(self) -> None:
-        """Do what the manager's thread does on a real clock."""
-        while True:
-            if self.fillers.session is not None:
-                self.fillers.session.tick()
-            await asyncio.sleep(0.02)
-
-    @property
-    def record(self) -> TurnRecord:
-        assert self.fillers.turn is not None
-        return self.fillers.turn.record
-
-
-@contextlib.asynccontextmanager
-async def calling(
-    bank: ClipBank,
-    *script: Answer,
-    config: dict[str, Any] = LADDER,
-    rig: dict[str, Any] | None = None,
-    params: dict[str, Any] | None = None,
-    **arguments: Any,
-) -> AsyncIterator[Call]:
-    """Run a pipeline with fillers."""
-    clock = LoopClock(asyncio.get_running_loop())
-    with FillerManager(stopgap.load_config(config), clock=clock, bank=bank) as manager:
-        held: list[Call] = []
-        fillers = PipecatFillers(
-            manager,
-            on_filler=lambda turn, sound: held[0].sounds.append((turn, sound)),
-            on_turn=lambda record: held[0].turns.append(record),
-            **arguments,
-        )
-        settings = {"audio_out_enabled": True, "audio_out_end_silence_secs": 0, "audio_out_mixer": fillers.mixer}
-        transport = TransportParams(**{**settings, **(params or {})})
-        async with running(script, params=transport, before_output=fillers.processor, **(rig or {})) as real:
-            held.append(Call(real, fillers, manager))
-            ticking = asyncio.create_task(held[0].tick())
-            yield held[0]
-            ticking.cancel()
-
-
-def virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    run(main)
+from virtual_loop import LoopClock, VirtualLoop
 
 
 class PlainMixer(BaseAudioMixer):
@@ -212,18 +135,24 @@ def test_no_filler_starts_where_the_answer_is_quick(bank: ClipBank) -> None:
 
 
 def test_a_phrase_fades_and_is_not_cut_abruptly(bank: ClipBank) -> None:
-    """Beneath the answer a phrase fades: between two samples it never falls by more than a fade's step."""
+    """Beneath the answer a phrase fades within 20 ms: each sample is what such a fade leaves of the clip's."""
 
     async def main() -> None:
-        async with calling(bank, Answer(0.8, "It is on its way."), config=ONE_PHRASE) as call:
+        async with calling(bank, Answer(0.4, "It is on its way."), config=ONE_PHRASE) as call:
             await call.rig.say()
             at = await call.answered()
-            sound = call.record.sounds[-1]
+            (sound,) = call.record.sounds
             assert sound.cut
-            around = call.rig.fillers(at - 2 * CHUNK_S, at + CHUNK_S).astype(int)
-            tail = around[: np.flatnonzero(around)[-1] + 1]
-            assert len(tail) > CHUNK
-            assert np.abs(tail[-20:]).max() < QUIET * 4
+            clip = next(clip for clip in bank.clips(RATE) if clip.id == sound.clip)
+            written = call.rig.fillers().astype(float)
+            begins = len(call.rig.fillers(0.0, at))  # the fade
+            heard = written[begins - CHUNK :][: CHUNK + FADE]
+            said = begins - CHUNK - sound.start_frame  # a chunk was written before the session was open
+            whole = clip.samples[said - CHUNK :][: CHUNK + FADE] * 32767.0
+            assert np.abs(whole[CHUNK:]).max() > 1000
+            gain = np.concatenate([np.ones(CHUNK), np.linspace(1.0, 0.0, FADE, endpoint=False)])
+            np.testing.assert_allclose(heard, whole * gain, atol=20.0)
+            assert not written[begins + FADE + 1 :].any()
 
     virtually(main)
 
@@ -511,7 +440,7 @@ def test_context_is_left_alone(bank: ClipBank) -> None:
 
 
 def test_context_gets_what_was_heard_where_asked(bank: ClipBank) -> None:
-    """On request each filler is appended, marked, between question and answer: what was heard, up to the cut."""
+    """On request fillers are put, marked, between question and answer: what was heard, up to the cut."""
 
     async def main() -> None:
         async with calling(bank, Answer(1.6, "It is on its way."), append_to_context=True) as call:
@@ -520,7 +449,7 @@ def test_context_gets_what_was_heard_where_asked(bank: ClipBank) -> None:
             messages: list[Any] = call.rig.context.get_messages()
             heard = [sound.text for sound in call.record.sounds if sound.text]
             assert heard
-            assert [m["content"] for m in messages[1:-1]] == [f"[filler] {text}" for text in heard]
+            assert [m["content"] for m in messages[1:-1]] == [f"[filler] {' '.join(heard)}"]
             assert [m["role"] for m in (messages[0], messages[-1])] == ["user", "assistant"]
             assert messages[-1]["content"] == "It is on its way."
 
@@ -998,11 +927,14 @@ def test_used_by_two_destinations(bank: ClipBank, caplog: pytest.LogCaptureFixtu
                 audio_out_mixer={None: fillers.mixer, "other": fillers.mixer},
             )
             async with running([SLOW], params=params, before_output=fillers.processor) as rig:
-                await rig.say()
-                await asyncio.sleep(1.0)
+                zero = await rig.say()
+                await asyncio.sleep(2.0)
                 assert fillers.turn is not None
                 (sound,) = fillers.turn.record.sounds
-                assert sound.start_s == pytest.approx(sound.requested_s, abs=0.001)
+                assert onset(rig, zero) - zero == pytest.approx(0.7, abs=0.006)
+                clip = next(clip for clip in bank.clips(RATE) if clip.id == sound.clip)
+                sounding = [chunk.at for chunk in rig.written(zero) if chunk.fillers.any()]
+                assert sounding[-1] - sounding[0] == pytest.approx(len(clip.samples) / RATE, abs=2 * CHUNK_S)
                 counts = fillers.statistics()
                 assert counts["unmixed"] == pytest.approx(counts["chunks"], abs=3)
 
@@ -1122,16 +1054,35 @@ def test_a_processor_in_two_pipelines_is_named(bank: ClipBank, caplog: pytest.Lo
 
 
 def test_many_calls_of_one_manager(bank: ClipBank) -> None:
-    """Calls share the manager and nothing else."""
+    """Calls at the same time share the manager and nothing else: each has its own turns, sounds, end and session."""
 
     async def main() -> None:
-        async def one(number: int) -> None:
-            async with calling(bank, Answer(1.0 + number / 2, "Here.")) as call:
-                await call.rig.say()
-                await call.answered()
-                assert call.record.waits[0].available_s == pytest.approx(1.6 + number / 2, abs=0.05)
+        clock = LoopClock(asyncio.get_running_loop())
+        with FillerManager(stopgap.load_config(ONE_PHRASE), clock=clock, bank=bank) as manager:
 
-        await asyncio.gather(*(one(number) for number in range(3)))
+            async def one(number: int) -> TurnRecord:
+                turns: list[TurnRecord] = []
+                fillers = PipecatFillers(manager, agent=f"m{number}", on_turn=turns.append)
+                answer = Answer(1.0 + number / 2, "Here.")
+                async with running([answer], mixer=fillers.mixer, before_output=fillers.processor) as rig:
+                    await asyncio.sleep(number / 4)
+                    zero = await rig.say()
+                    await asyncio.sleep(4.0 if number else 2.5)
+                    at = rig.reply_at()
+                    (record,) = turns
+                    assert record.waits[0].available_s == pytest.approx(1.59 + number / 2, abs=0.02)
+                    assert record.speech_ended_at == pytest.approx(zero, abs=0.002)
+                    assert onset(rig, zero) - zero == pytest.approx(0.7, abs=0.006)
+                    assert not rig.fillers(at)[FADE + 1 :].any()
+                    if number == 0:  # it hangs up while the others wait
+                        assert fillers.session is not None
+                        fillers.session.close()
+                    return record
+
+            records = await asyncio.gather(*(one(number) for number in range(4)))
+            assert {record.agent for record in records} == {"m0", "m1", "m2", "m3"}
+            assert len({record.id for record in records}) == len({record.session for record in records}) == 4
+            assert [len(record.sounds) for record in records] == [1] * 4
 
     virtually(main)
 

@@ -10,9 +10,10 @@ import stopgap
 from hypothesis import given
 from hypothesis import strategies as st
 from stopgap import ClipBank, FillerManager, SilentOutput, VirtualClock
-from stopgap.engine.integrations.pipecat._dialogue import FRESH_S, TENTATIVE_S, Dialogue
+from stopgap.engine.integrations.pipecat._dialogue import FRESH_S, Dialogue
 from stopgap.engine.integrations.pipecat._instant import ended_at
-from stopgap.engine.integrations.pipecat._owed import Owed
+from stopgap.engine.integrations.pipecat._owed import GRACE_S, Owed
+from stopgap.engine.integrations.pipecat._turns import TENTATIVE_S, NewestTurn
 
 CONFIG: dict[str, Any] = {"mode": "ladder", "seed": 1, "ladder": [{"after_ms": 500, "kind": "phrase"}]}
 
@@ -24,7 +25,7 @@ class Talk:
         self.clock = VirtualClock(100.0)
         self.manager = FillerManager(stopgap.load_config(CONFIG), clock=self.clock, bank=bank)
         self.session = self.manager.session(SilentOutput(24_000, owns_reply=False))
-        self.dialogue = Dialogue(lambda: self.session, self.clock.now, agent="m")
+        self.dialogue = Dialogue(NewestTurn(lambda: self.session, self.clock.now, agent="m"))
 
     def asks(self, seconds: float = 0.2) -> None:
         """The user says a turn that is confirmed after *seconds*."""
@@ -49,8 +50,8 @@ class Talk:
 
     @property
     def outcome(self) -> str:
-        assert self.dialogue.turn is not None
-        return self.dialogue.turn.record.outcome
+        assert self.dialogue.newest.turn is not None
+        return self.dialogue.newest.turn.record.outcome
 
 
 @pytest.fixture
@@ -67,17 +68,17 @@ def test_a_turn(talk: Talk) -> None:
     assert talk.dialogue.waiting
     talk.dialogue.response_started("m")
     talk.clock.advance(1.0)
-    assert talk.dialogue.turn is not None
-    assert talk.dialogue.turn.record.sounds
+    assert talk.dialogue.newest.turn is not None
+    assert talk.dialogue.newest.turn.record.sounds
     talk.dialogue.response_text("m")
     talk.dialogue.reply()
     assert not talk.dialogue.waiting
     talk.dialogue.response_ended("m")
     assert talk.outcome == "replied"
-    assert talk.dialogue.turn.record.ended_s is None  # it is being said
+    assert talk.dialogue.newest.turn.record.ended_s is None  # it is being said
     talk.says(1.0)
-    assert talk.dialogue.turn.record.ended_s is not None
-    assert talk.dialogue.turn.record.waits[0].available_s == pytest.approx(1.4)
+    assert talk.dialogue.newest.turn.record.ended_s is not None
+    assert talk.dialogue.newest.turn.record.waits[0].available_s == pytest.approx(1.4)
 
 
 def test_silence_between_two_sentences_is_no_end(talk: Talk) -> None:
@@ -86,13 +87,13 @@ def test_silence_between_two_sentences_is_no_end(talk: Talk) -> None:
     talk.dialogue.response_started("m")
     talk.dialogue.response_text("m")
     talk.says(1.0)
-    assert talk.dialogue.turn is not None
+    assert talk.dialogue.newest.turn is not None
     assert not talk.dialogue.waiting
-    assert talk.dialogue.turn.record.ended_s is None
+    assert talk.dialogue.newest.turn.record.ended_s is None
     talk.says(1.0)
     talk.dialogue.response_ended("m")
-    assert talk.dialogue.turn.record.ended_s is not None
-    assert len(talk.dialogue.turn.record.waits) == 1
+    assert talk.dialogue.newest.turn.record.ended_s is not None
+    assert len(talk.dialogue.newest.turn.record.waits) == 1
 
 
 def test_bot_is_not_silent_between_two_utterances_in_a_queue(talk: Talk) -> None:
@@ -136,17 +137,64 @@ def test_between_a_tools_end_and_the_models_start_it_waits(talk: Talk) -> None:
 
 
 def test_a_tool_whose_result_is_kept_ends_the_turn(talk: Talk) -> None:
-    """A tool after which the model is not asked leaves nothing to wait for."""
+    """A tool after which the model is not asked leaves nothing to wait for, a moment later."""
+    for text in (True, False):
+        talk.asks()
+        talk.dialogue.response_started("m")
+        if text:
+            talk.dialogue.response_text("m")
+        talk.dialogue.tool_started("1", "note_down")
+        talk.dialogue.response_ended("m")
+        if text:
+            talk.dialogue.reply()
+        talk.dialogue.response_passed()
+        if text:
+            talk.says(1.0)
+        talk.clock.advance(2.0)
+        talk.dialogue.look()
+        assert talk.dialogue.waiting
+        talk.dialogue.tool_ended("1", answered=False)
+        talk.dialogue.look()
+        talk.clock.advance(GRACE_S - 0.1)
+        talk.dialogue.look()
+        assert talk.dialogue.waiting
+        talk.clock.advance(0.2)
+        talk.dialogue.look()
+        assert not talk.dialogue.waiting
+        assert talk.outcome == "replied"
+
+
+def test_text_that_is_still_to_be_heard_ends_no_wait(talk: Talk) -> None:
+    """What the model said before such a tool is waited for, however long its voice takes."""
     talk.asks()
     talk.dialogue.response_started("m")
     talk.dialogue.response_text("m")
     talk.dialogue.tool_started("1", "note_down")
     talk.dialogue.response_ended("m")
-    talk.says(1.0)
-    assert talk.dialogue.waiting
     talk.dialogue.tool_ended("1", answered=False)
-    talk.dialogue.response_passed()
-    assert not talk.dialogue.waiting
+    for _ in range(10):
+        talk.clock.advance(GRACE_S)
+        talk.dialogue.look()
+    assert talk.dialogue.waiting
+    talk.says(1.0)
+    assert talk.outcome == "replied"
+
+
+def test_interruption_before_the_bot_is_heard(talk: Talk) -> None:
+    """A reply that is interrupted on its way leaves no mark: the next answer's end is noticed."""
+    talk.asks()
+    talk.dialogue.response_started("m")
+    talk.dialogue.response_text("m")
+    talk.dialogue.reply()
+    talk.dialogue.interrupted()
+    assert not talk.dialogue.bot_speaks
+    talk.asks()
+    talk.dialogue.response_started("m")
+    talk.dialogue.response_text("m", unspoken=True)
+    talk.dialogue.response_ended("m")
+    talk.dialogue.settle()
+    assert talk.dialogue.newest.turn is not None
+    assert talk.dialogue.newest.turn.record.ended_s is not None
 
 
 def test_a_reply_that_comes_after_all(talk: Talk) -> None:
@@ -162,8 +210,8 @@ def test_a_reply_that_comes_after_all(talk: Talk) -> None:
     talk.dialogue.reply()
     at = talk.clock.now()
     talk.clock.advance(1.0)
-    assert talk.dialogue.turn is not None
-    record = talk.dialogue.turn.record
+    assert talk.dialogue.newest.turn is not None
+    record = talk.dialogue.newest.turn.record
     (sound,) = record.sounds
     assert sound.end_s is not None
     assert record.speech_ended_at + sound.end_s <= at + 0.021
@@ -194,8 +242,8 @@ def test_an_old_end_of_speech_is_not_the_turns(talk: Talk) -> None:
     talk.falls_silent()
     talk.dialogue.turn_started()
     talk.dialogue.turn_stopped()
-    assert talk.dialogue.turn is not None
-    assert talk.dialogue.turn.record.speech_ended_at == talk.clock.now()
+    assert talk.dialogue.newest.turn is not None
+    assert talk.dialogue.newest.turn.record.speech_ended_at == talk.clock.now()
 
 
 def test_without_voice_activity_detection(talk: Talk) -> None:
@@ -203,11 +251,11 @@ def test_without_voice_activity_detection(talk: Talk) -> None:
     talk.dialogue.turn_started()
     talk.clock.advance(2.0)
     talk.dialogue.turn_stopped()
-    assert talk.dialogue.turn is not None
-    assert talk.dialogue.turn.record.speech_ended_at == talk.clock.now()
+    assert talk.dialogue.newest.turn is not None
+    assert talk.dialogue.newest.turn.record.speech_ended_at == talk.clock.now()
     talk.clock.advance(0.3)
     talk.dialogue.turn_stopped()  # told twice
-    assert talk.dialogue.turn.number == 1
+    assert talk.dialogue.newest.turn.number == 1
 
 
 def test_interruption_resets_what_is_owed(talk: Talk) -> None:
@@ -275,11 +323,11 @@ def test_user_speaks_while_the_preamble_ends(talk: Talk) -> None:
     talk.falls_silent()
     assert talk.dialogue.waiting
     talk.clock.advance(2.0)
-    assert talk.dialogue.turn is not None
-    assert not talk.dialogue.turn.record.sounds
+    assert talk.dialogue.newest.turn is not None
+    assert not talk.dialogue.newest.turn.record.sounds
     talk.dialogue.speech_ended(talk.clock.now())
     talk.clock.advance(2.0)
-    assert talk.dialogue.turn.record.sounds
+    assert talk.dialogue.newest.turn.record.sounds
     assert talk.outcome == "waiting"
 
 
@@ -317,8 +365,8 @@ def test_any_news_in_any_order(bank: ClipBank, told: list[tuple[tuple[str, Any, 
                 speaks.append((since, talk.clock.now()))
                 since = None
             getattr(talk.dialogue, name)(*arguments, **keywords)
-            if talk.dialogue.turn is not None:
-                turns[talk.dialogue.turn.id] = talk.dialogue.turn
+            if talk.dialogue.newest.turn is not None:
+                turns[talk.dialogue.newest.turn.id] = talk.dialogue.newest.turn
             talk.clock.advance(pause)
             talk.session.tick()
         for turn in turns.values():
@@ -340,6 +388,7 @@ def test_owed() -> None:
     """Tools are waited for from the call on, by id; those in the background are only known by name."""
     owed = Owed()
     assert not owed.anything
+    owed.said()
     owed.called(["1", "2"])
     assert owed.anew
     assert owed.tool_started("1", "lookup", background=False)
@@ -356,6 +405,26 @@ def test_owed() -> None:
     assert owed.response_text("m")
     assert not owed.response_text("m")
     assert (owed.anew, owed.anything) == (False, True)
+    assert not owed.response_text("n")  # of no response: another processor's
     owed.response_ended("m")
     owed.response_ended("m")
     assert not owed.anything
+
+
+def test_owed_after_no_word() -> None:
+    """A tool in the background is waited for as long as nothing was said since the response that called it began."""
+    owed = Owed()
+    owed.response_started("m")
+    owed.called(["1"])
+    assert owed.tool_started("1", "report", background=True)
+    owed.response_ended("m")
+    assert owed.anew
+    assert owed.tool_ended("1", answered=True) == "report"
+    assert owed.anew  # the model is asked
+    owed.response_started("m")
+    assert owed.tool_started("2", "report", background=True)
+    owed.response_text("m")
+    owed.response_ended("m")
+    assert not owed.anything
+    assert owed.tool_ended("2", answered=False) == "report"
+    assert not owed.unasked

@@ -1,31 +1,29 @@
 """The one object that an author makes."""
 
-import math
 from collections.abc import Callable
 
 from pipecat.audio.mixers.base_audio_mixer import BaseAudioMixer
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 
-from ....fillers import Kind, UsageError
 from ..._manager import FillerManager
 from ..._session import Session
 from ..._turn import Turn
 from .._versions import warn_if_untested
+from ._arguments import check, longest_handoff_s
 from ._context import ContextNotes
 from ._dialogue import Dialogue
 from ._mixer import FillerMixer
 from ._observer import AgentObserver
+from ._pace import Pace
 from ._processor import FillerProcessor
 from ._report import LoopReporter, OnFiller, OnTurn
 from ._slot import SessionSlot
 from ._tap import OnBlock, OutputTap
 from ._trouble import Trouble
+from ._turns import NewestTurn
 
 TESTED = ("1.14", "1.14")
-MARGIN_S = 0.6
-"""s that a handoff may take beyond its rule: fillers are mixed in whole chunks, and a line that stands still takes
-half a second to be noticed."""
 
 
 class PipecatFillers:
@@ -50,7 +48,11 @@ class PipecatFillers:
     the pipeline's queues, so no reply waits for them, no bot-speaking frame tells of them, no metric and no idle timer
     counts them. A chunk that was written already cannot be taken back: after an interruption or with a reply, what
     sounds of a filler is that chunk and a fade of 20 ms. While the event loop is blocked the transport gets no sound;
-    what a filler would have said meanwhile comes later by that time, and not in a burst.
+    what a filler would have said meanwhile comes later by that time, and not in a burst. Some transports take sound
+    faster than it is heard: LiveKit's until its queue is full, Vonage's, Tavus's. There silence and fillers are held to
+    the pace of time, and the reply is heard at most two chunks later than without a mixer, not the whole queue. A
+    small queue is still advisable, ``LiveKitParams(audio_out_queue_size_ms=200)``: Pipecat takes the bot for silent,
+    and a further wait for begun, when all is written, before it is heard.
 
     **Handoff.** With ``handoff=False`` the reply goes its own way, and fillers fade beneath its first 20 ms. With
     ``handoff=True`` the processor holds the reply's first audio until fillers have yielded by the configuration's
@@ -58,8 +60,10 @@ class PipecatFillers:
     order; system frames do not; an interruption drops it all.
 
     **Further waits.** When what the agent said has been heard, and a tool or the model is still at work, that is a
-    further wait and gets its own fillers. Tools that Pipecat does not cancel on interruption run in the background:
-    nobody waits for them.
+    further wait and gets its own fillers. For a tool that Pipecat does not cancel on interruption
+    (``cancel_on_interruption=False``) nobody waits if the model said something with it: the conversation goes on. If
+    it was called without a word, it is waited for until something is said. After a tool with whose result the model is
+    not asked (an empty one, or ``run_llm=False``) a wait ends 1.5 s later, unless something begins.
 
     Nothing that goes wrong here raises into the pipeline: one logged warning, and a counter.
 
@@ -67,11 +71,13 @@ class PipecatFillers:
         manager: Of the process.
         mixer: The mixer that the transport has at present, for example Pipecat's ``SoundfileMixer``; it goes on.
         agent: Agent or model that answers; its waits are learned apart.
+        llm: The processor that answers the user; None: the model services which stand in line before `processor`. Other
+            models, in branches of the pipeline, say, are not heeded; where none stands in line, all are.
         language: BCP 47 tag of the clips; None: the configuration's. See `language`.
         voice: Voice of the clips; None: the configuration's. See `voice`.
         handoff: Whether the reply is held until fillers have yielded.
-        append_to_context: Whether what was heard of each filler is appended to the model's context, as an assistant's
-            message that begins with ``[filler]``.
+        append_to_context: Whether what was heard of a turn's fillers is put into the model's context, behind the
+            question, as one message of the assistant's that begins with ``[filler]``. It is never the last one.
         on_filler: Called on the event loop with a turn's id and a `SoundRecord` when a filler begins (``end_s`` is
             None) and when it has ended. A function, or a coroutine function.
         on_turn: Called on the event loop with the `TurnRecord` of each turn that is over, likewise.
@@ -89,6 +95,7 @@ class PipecatFillers:
         *,
         mixer: BaseAudioMixer | None = None,
         agent: str | None = None,
+        llm: FrameProcessor | None = None,
         language: str | None = None,
         voice: str | None = None,
         handoff: bool = False,
@@ -98,25 +105,30 @@ class PipecatFillers:
         latency_ms: float = 0.0,
         channels: int = 1,
     ) -> None:
-        _check(manager, mixer, latency_ms, channels)
+        check(manager, mixer, llm, latency_ms, channels)
         warn_if_untested("pipecat-ai", TESTED)
         self._trouble = Trouble()
-        self._notes = ContextNotes() if append_to_context else None
-        noted = None if self._notes is None else self._notes.on_filler
-        self._reporter = LoopReporter([noted, on_filler], [on_turn], self._trouble)
+        self._notes = ContextNotes(self._turn_id) if append_to_context else None
+        noted = [] if self._notes is None else [self._notes.on_filler]
+        ended = [] if self._notes is None else [self._notes.on_turn]
+        self._reporter = LoopReporter([*noted, on_filler], [*ended, on_turn], self._trouble)
         self._slot = SessionSlot(
             manager, self._reporter, owns_reply=handoff, latency_s=latency_ms / 1000.0, language=language, voice=voice
         )
         self._tap = OutputTap(self._trouble)
-        self._dialogue = Dialogue(
+        self._newest = NewestTurn(
             lambda: self._slot.session, manager.clock.now, agent=agent, language=language, voice=voice
         )
+        self._dialogue = Dialogue(self._newest)
+        pace = Pace(manager.clock.now)
         observer = AgentObserver(self._dialogue, self._use_context, self._trouble)
         self._processor = FillerProcessor(
-            self._dialogue, observer, self._trouble, handoff_s=_longest_handoff_s(manager) if handoff else None
-        )
+            self._dialogue, observer, pace, self._trouble,
+            handoff_s=longest_handoff_s(manager) if handoff else None,
+            models=frozenset() if llm is None else frozenset([llm]),
+        )  # fmt: skip
         self._mixer = FillerMixer(
-            self._slot, self._dialogue, self._trouble, self._tap, chained=mixer, channels=channels,
+            self._slot, self._dialogue, pace, self._trouble, self._tap, chained=mixer, channels=channels,
             alone=lambda: not self._processor.running,
         )  # fmt: skip
 
@@ -138,7 +150,7 @@ class PipecatFillers:
     @property
     def turn(self) -> Turn | None:
         """The newest turn."""
-        return self._dialogue.turn
+        return self._newest.turn
 
     @property
     def waiting(self) -> bool:
@@ -153,29 +165,29 @@ class PipecatFillers:
     @property
     def agent(self) -> str | None:
         """Agent or model that answers, from the next turn on."""
-        return self._dialogue.agent
+        return self._newest.agent
 
     @agent.setter
     def agent(self, agent: str | None) -> None:
-        self._dialogue.agent = agent
+        self._newest.agent = agent
 
     @property
     def language(self) -> str | None:
         """BCP 47 tag of the clips, from the next turn on; None: the session's."""
-        return self._dialogue.language
+        return self._newest.language
 
     @language.setter
     def language(self, language: str | None) -> None:
-        self._dialogue.language = language
+        self._newest.language = language
 
     @property
     def voice(self) -> str | None:
         """Voice of the clips, from the next turn on; None: the session's."""
-        return self._dialogue.voice
+        return self._newest.voice
 
     @voice.setter
     def voice(self, voice: str | None) -> None:
-        self._dialogue.voice = voice
+        self._newest.voice = voice
 
     def begin(self, *, speech_ended_at: float | None = None) -> Turn | None:
         """Open a turn by hand, where no frames tell of it: a question in text, a turn detection of your own.
@@ -214,23 +226,9 @@ class PipecatFillers:
             "held_too_long": self._processor.held_too_long,
         }
 
+    def _turn_id(self) -> str | None:
+        return None if self._newest.turn is None else self._newest.turn.id
+
     def _use_context(self, context: LLMContext) -> None:
         if self._notes is not None:
             self._notes.use(context)
-
-
-def _longest_handoff_s(manager: FillerManager) -> float:
-    rules = [manager.config.handoff.of(kind) for kind in Kind]
-    longest_ms = max(r.min_play_ms + r.max_finish_ms + r.fade_ms + max(0.0, r.gap_ms) for r in rules)
-    return longest_ms / 1000.0 + MARGIN_S
-
-
-def _check(manager: object, mixer: object, latency_ms: float, channels: int) -> None:
-    if not isinstance(manager, FillerManager):
-        raise UsageError(f"PipecatFillers needs a FillerManager, not {type(manager).__name__}")
-    if mixer is not None and not isinstance(mixer, BaseAudioMixer):
-        raise UsageError(f"mixer={mixer!r} is no mixer of Pipecat; give the one that the transport had, or None")
-    if not (isinstance(latency_ms, int | float) and 0.0 <= latency_ms < math.inf):
-        raise UsageError(f"latency_ms={latency_ms!r} must be 0 or more")
-    if not isinstance(channels, int) or channels < 1:
-        raise UsageError(f"channels={channels!r} must be the transport's audio_out_channels: 1 or more")

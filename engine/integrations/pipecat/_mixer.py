@@ -10,7 +10,9 @@ from pipecat.frames.frames import MixerControlFrame
 
 from ....fillers import Samples
 from ._dialogue import Dialogue
+from ._pace import Pace
 from ._slot import SessionSlot
+from ._speech import sounds
 from ._tap import OutputTap
 from ._trouble import Trouble
 
@@ -19,11 +21,13 @@ class FillerMixer(BaseAudioMixer):
     """Adds fillers to each chunk that the transport writes, after the mixer that was there before.
 
     The reply passes bit by bit while no filler sounds. It serves one transport, and there one destination: a second
-    one that uses it gets its sound back unmixed, with one logged warning.
+    one that uses it gets its sound back unmixed, with one logged warning. Where the transport does not keep the pace
+    of time, silence and fillers are held to it (see `Pace`).
 
     Args:
         slot: Where the session is.
         dialogue: Is told of a reply where no processor tells of it.
+        pace: Holds back silence.
         trouble: Where errors end.
         tap: Gets what the transport gets.
         chained: The user's own; None: none.
@@ -35,6 +39,7 @@ class FillerMixer(BaseAudioMixer):
         self,
         slot: SessionSlot,
         dialogue: Dialogue,
+        pace: Pace,
         trouble: Trouble,
         tap: OutputTap,
         *,
@@ -50,11 +55,14 @@ class FillerMixer(BaseAudioMixer):
         """Whether fillers sounded in the last chunk."""
         self._slot = slot
         self._dialogue = dialogue
+        self._pace = pace
         self._trouble = trouble
         self._tap = tap
         self._chained = chained
         self._channels = channels
         self._alone = alone
+        self._rate = 0
+        """Hz, of the transport; 0: not known yet."""
         self._task: asyncio.Task[Any] | None = None
         """The transport's, which pulls."""
 
@@ -63,6 +71,7 @@ class FillerMixer(BaseAudioMixer):
         if self._serves():
             self._refuse()
             return
+        self._rate = sample_rate
         if self._chained is not None:
             await self._chained.start(sample_rate)
         with self._trouble.kept_in("opening a session"):
@@ -84,7 +93,10 @@ class FillerMixer(BaseAudioMixer):
             await self._chained.process_frame(frame)
 
     async def mix(self, audio: bytes) -> bytes:
-        """Return *audio*, what the user's own mixer adds, and what sounds of fillers."""
+        """Return *audio*, what the user's own mixer adds, and what sounds of fillers; nothing if it is too early.
+
+        Of a chunk without sound Pipecat writes nothing, and asks again.
+        """
         task = asyncio.current_task()
         if task is not self._task:
             if self._serves():
@@ -92,12 +104,16 @@ class FillerMixer(BaseAudioMixer):
                 self.unmixed += 1
                 return audio
             self._task = task
-        frame, fillers = self._slot.position, None
         with self._trouble.kept_in("mixing"):
             self._dialogue.look()
-            if self._dialogue.waiting_turn is not None and self._alone() and audio.count(0) < len(audio):
+        frames = len(audio) // (2 * self._channels)
+        if self._rate and await self._pace.too_early(audio, frames / self._rate):
+            return b""
+        frame, fillers = self._slot.position, None
+        with self._trouble.kept_in("mixing"):
+            if self._dialogue.newest.waiting is not None and self._alone() and sounds(audio):
                 self._dialogue.reply()
-            fillers = self._slot.render(len(audio) // (2 * self._channels))
+            fillers = self._slot.render(frames, self._pace.ahead_s)
             self.sounding = fillers is not None
             self.chunks += 1
         mixed = audio if self._chained is None else await self._chained.mix(audio)

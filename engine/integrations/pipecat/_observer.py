@@ -12,11 +12,14 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
     UserBackchannelFrame,
+    UserImageRawFrame,
 )
-from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameProcessor
 
 from ._dialogue import Dialogue
+from ._results import ToolResults
 from ._trouble import Trouble
 
 
@@ -34,9 +37,18 @@ class AgentObserver(BaseObserver):
 
     def __init__(self, dialogue: Dialogue, on_context: Callable[[LLMContext], None], trouble: Trouble) -> None:
         super().__init__(observe_every_push=False)
+        self.models: frozenset[FrameProcessor] = frozenset()
+        """Those that answer the user; other ones are not heeded. Empty: all are."""
         self._dialogue = dialogue
         self._on_context = on_context
         self._trouble = trouble
+        self._results = ToolResults()
+
+    async def on_process_frame(self, data: FrameProcessed) -> None:
+        """Take in a context that a model gets."""
+        if data.processor in self.models and isinstance(data.frame, LLMContextFrame):
+            with self._trouble.kept_in("the observer"):
+                self._ask(data.frame)
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Take in a frame that a processor pushed."""
@@ -48,22 +60,28 @@ class AgentObserver(BaseObserver):
         match data.frame:
             case LLMTextFrame(skip_tts=unspoken):
                 dialogue.response_text(data.source, unspoken=bool(unspoken))
-            case LLMContextFrame(speculation=False, context=context):
-                self._on_context(context)
-                dialogue.asked()
-            case LLMFullResponseStartFrame():
+            case LLMContextFrame() if not self.models:
+                self._ask(data.frame)
+            case LLMFullResponseStartFrame() if not self.models or data.source in self.models:
                 dialogue.response_started(data.source)
             case LLMFullResponseEndFrame():
                 dialogue.response_ended(data.source)
             case FunctionCallsStartedFrame(function_calls=calls):
                 dialogue.tools_called(call.tool_call_id for call in calls)
             case FunctionCallInProgressFrame(tool_call_id=call, function_name=name, cancel_on_interruption=waited_for):
+                self._results.began(data.frame)
                 dialogue.tool_started(call, name, background=not waited_for)
+            case UserImageRawFrame():
+                self._results.image(data.frame)
             case FunctionCallResultFrame(tool_call_id=call, properties=properties):
                 if properties is None or properties.is_final:
-                    wants = data.frame.run_llm if properties is None else properties.run_llm
-                    dialogue.tool_ended(call, answered=wants is not False)
+                    dialogue.tool_ended(call, answered=self._results.ended(data.frame))
             case UserBackchannelFrame():  # data: it would wait behind what the model is at
                 dialogue.passed_by()
-            case FunctionCallCancelFrame(tool_call_id=call, run_llm=answered):
-                dialogue.tool_ended(call, answered=answered)
+            case FunctionCallCancelFrame(tool_call_id=call):
+                dialogue.tool_ended(call, answered=self._results.cancelled(data.frame))
+
+    def _ask(self, frame: LLMContextFrame) -> None:
+        if not frame.speculation:
+            self._on_context(frame.context)
+            self._dialogue.asked()

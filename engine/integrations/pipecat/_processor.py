@@ -21,18 +21,19 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.observers.base_observer import BaseObserver
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from ._dialogue import SETTLE_S, Dialogue
 from ._instant import ended_at
+from ._models import models_before
+from ._observer import AgentObserver
+from ._pace import Pace
+from ._speech import is_reply, without_claim
 from ._trouble import Trouble
-
-SPEECH = (TTSAudioRawFrame, SpeechOutputAudioRawFrame)
 
 
 class FillerProcessor(FrameProcessor):
-    """Stands directly before ``transport.output()`` and passes everything on.
+    """Stands directly before ``transport.output()`` and passes everything on; silence of a stream, as plain audio.
 
     What must happen in time happens here, within the call: fillers fade when the reply's first audio passes, when the
     user speaks, and at an interruption. Pipecat hands system frames to it at once even while a handoff holds the
@@ -41,12 +42,21 @@ class FillerProcessor(FrameProcessor):
     Args:
         dialogue: Is told.
         observer: Is attached to the pipeline's worker.
+        pace: Is told of interruptions.
         trouble: Where errors end.
         handoff_s: s that the reply's first audio may be held until fillers have yielded; None: it is not held.
+        models: That answer the user. Empty: those which stand in line before this.
     """
 
     def __init__(
-        self, dialogue: Dialogue, observer: BaseObserver, trouble: Trouble, *, handoff_s: float | None
+        self,
+        dialogue: Dialogue,
+        observer: AgentObserver,
+        pace: Pace,
+        trouble: Trouble,
+        *,
+        handoff_s: float | None,
+        models: frozenset[FrameProcessor],
     ) -> None:
         super().__init__(name="StopgapFillers")
         self.running = False
@@ -55,8 +65,10 @@ class FillerProcessor(FrameProcessor):
         """Replies whose handoff was cut short."""
         self._dialogue = dialogue
         self._observer = observer
+        self._pace = pace
         self._trouble = trouble
         self._handoff_s = handoff_s
+        self._models = models
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as all of Pipecat does
         """Join a pipeline: its worker gets the observer."""
@@ -69,6 +81,7 @@ class FillerProcessor(FrameProcessor):
             return
         self.running = True
         with self._trouble.kept_in("attaching the observer"):
+            self._observer.models = self._models or models_before(self)
             setup.pipeline_worker.add_observer(self._observer)
 
     async def cleanup(self) -> None:
@@ -81,18 +94,23 @@ class FillerProcessor(FrameProcessor):
         with self._trouble.kept_in("the processor"):
             self._hear(frame)
         await super().process_frame(frame, direction)
-        if self._handoff_s is not None and isinstance(frame, SPEECH):
+        if self._handoff_s is not None:
             with self._trouble.kept_in("the handoff"):
-                await self._hand_over(self._handoff_s)
+                if is_reply(frame):
+                    await self._hand_over(self._handoff_s)
+        with self._trouble.kept_in("the processor"):
+            if not self._dialogue.bot_speaks:
+                frame = without_claim(frame)
         await self.push_frame(frame, direction)
 
     def _hear(self, frame: Frame) -> None:
         dialogue = self._dialogue
         match frame:
             case TTSAudioRawFrame() | SpeechOutputAudioRawFrame():
-                if self._handoff_s is None:
+                if self._handoff_s is None and is_reply(frame):
                     dialogue.reply()
             case InterruptionFrame():
+                self._pace.interrupted()
                 dialogue.interrupted()
             case VADUserStartedSpeakingFrame():
                 dialogue.speech_began()

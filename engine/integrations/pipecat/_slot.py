@@ -59,14 +59,14 @@ class SessionSlot:
         source = None if self.output is None else self.output.source
         return 0 if source is None else source.position
 
-    def render(self, frames: int) -> Samples | None:
-        """Return the next *frames* of fillers; None: they are silent."""
+    def render(self, frames: int, ahead_s: float) -> Samples | None:
+        """Return the next *frames* of fillers, which are heard in *ahead_s*; None: they are silent."""
         output = self.output
         source = None if output is None else output.source
         if output is None or source is None or not frames:
             return None
         out = np.empty(frames, np.float32)
-        output.observe()
+        output.observe(-ahead_s)
         source.render(out)
         return out if out.any() else None
 
