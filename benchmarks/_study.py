@@ -171,12 +171,12 @@ def storage_at(url: str) -> Iterator[Any]:
 
 def _opened(url: str, arguments: dict[str, Any]) -> Any:
     """Return the storage; of two processes that make its tables at once, one has to look again."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
     for _ in range(2):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-        except (IntegrityError, ProgrammingError):
+        except (IntegrityError, OperationalError, ProgrammingError):  # SQLite's for a table that exists is the second
             continue
     return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 

@@ -193,7 +193,8 @@ def test_play_is_heard(null_sink: Any) -> None:
     environment = {**os.environ, **null_sink.environment}
     command = [sys.executable, "-m", "stopgap", "play", "one-moment"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    said = [line for line in done.stderr.splitlines() if not line.startswith("ALSA lib")]  # of a machine that is busy
+    assert (done.returncode, said) == (0, [])
     heard = np.flatnonzero(np.abs(null_sink.recorded(file)) > 1e-3)
     assert len(heard) > 0
     assert np.ptp(heard) / null_sink.rate == pytest.approx(1.15, abs=0.1)
