@@ -62,13 +62,15 @@ def filler_bank(config: Config, services: Mapping[str, ServiceSettings]) -> Clip
     Raises:
         PackError: if a pack cannot be used.
     """
-    recorded = ClipBank(config.packs).originals
+    bank = ClipBank(config.packs)
     lines = [
         line for settings in services.values() for fillers in _sites(settings).values() for line in fillers.fillers
     ]
-    known = {clip.id for clip in recorded}
-    unspoken = [line for line in dict.fromkeys(lines) if _clip_id(line, recorded) not in known]
-    return ClipBank(config.packs, clips=[text_clip(line) for line in unspoken])
+    known = {clip.id for clip in bank.originals}
+    unspoken = [line for line in dict.fromkeys(lines) if _clip_id(line, bank.originals) not in known]
+    if not unspoken:
+        return bank
+    return ClipBank((), clips=[*bank.originals, *map(text_clip, unspoken)])  # decoded already
 
 
 def text_clip(text: str) -> Clip:
