@@ -29,10 +29,11 @@ from stopgap.engine.service._actions import (
 )
 from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
 from stopgap.engine.service._filter import ActionFilter
-from stopgap.engine.service._interaction import Interaction, Result, Service
+from stopgap.engine.service._interaction import Interaction, Service
 from stopgap.engine.service._pump import Pump
 from stopgap.engine.service._settings import ServiceSettings, SiteFillers
 from stopgap.engine.service._sites import RATE, FillerContents, filler_bank, filler_config
+from stopgap.engine.service._unit import Result
 from virtual_loop import LoopClock, run
 
 LADDER: dict[str, Any] = {"mode": "ladder", "seed": 1, "ladder": [{"after_ms": 700, "kind": "hesitation"}]}

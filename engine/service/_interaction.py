@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from ...fillers import UsageError
 from .. import Clock, Session
@@ -28,6 +27,7 @@ from ._pump import Pump
 from ._reply import Reply, pieces
 from ._settings import ServiceSettings
 from ._sites import FillerContents, agent_name, site_name
+from ._unit import InteractionError, Result, Unit
 from ._words import clean
 
 logger = logging.getLogger("stopgap.service")
@@ -36,37 +36,6 @@ LONGEST_ANSWER = 200_000
 """Characters of an answer, or of its transcript: what storage takes."""
 RELEASE_S = 10.0
 """s that giving the conversation back may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A complete interaction, as it is stored."""
-
-    user_message_id: str | None
-    user_message: str | None
-    """None where the user said nothing."""
-    message_id: str
-    message: str
-    conversation_completed: bool
-    actions: tuple[dict[str, Any], ...]
-    turn: dict[str, Any]
-    """`TurnRecord.as_dict`."""
-
-
-class Unit(Protocol):
-    """What is stored whole or not at all."""
-
-    async def complete(self, result: Result) -> str:
-        """Store everything in one go; return the interaction's id.
-
-        Raises:
-            InteractionError: if it cannot be stored.
-        """
-        ...
-
-    async def release(self) -> None:
-        """Let the conversation go; nothing that was not completed stays."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,14 +49,6 @@ class Service:
     pump: Pump
     clock: Clock
     answer_s: float
-
-
-class InteractionError(Exception):
-    """Ends an interaction with an ``error`` event."""
-
-    def __init__(self, status: int, description: str) -> None:
-        super().__init__(description)
-        self.status = status
 
 
 class Interaction:

@@ -18,8 +18,8 @@ from ._problems import RATE_HEADERS, answers, refused
 from ._runtime import Runtime
 from ._settings import Id
 from ._speech import decoded, parsed_audio_config
+from ._storing import StoredUnit
 from ._stream import EventStream
-from ._units import StoredUnit
 from .identity import Permission, Principal
 from .storage import Lease, NewConversation, Said
 

@@ -16,7 +16,7 @@ from ._rates import RateLimits
 from ._sessions import SessionPool
 from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
-from ._units import Stores
+from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...fillers import StopgapError
-from ._interaction import InteractionError, Result
+from ._unit import InteractionError, Result
 from .storage import (
     LEASE_S,
     Conversations,
