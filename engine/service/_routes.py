@@ -21,7 +21,7 @@ from ._speech import decoded, parsed_audio_config
 from ._storing import StoredUnit
 from ._stream import EventStream
 from .identity import Permission, Principal
-from .storage import Lease, NewConversation, Said
+from .storage import Lease, NewConversation, Words
 
 HISTORY = 200
 """Interactions before this one that an agent is told of."""
@@ -162,12 +162,11 @@ async def interact_with_conversation(
     allowance = await admit(parts, asking, Permission.INTERACT_WITH_CONVERSATION, organization, "interact")
     wanted, audio_config = action_filter(current_agent_action_type), parsed_audio_config(request_audio_config)
     sent = await parsed_form(http_request, speech=request_format == "voice")
-    lease = await asyncio.to_thread(parts.stores.leases.claim, organization, conversation_id, user=asking.user)
-    unit = _unit(parts, lease, None)
+    found = await asyncio.to_thread(
+        parts.stores.leases.resume, organization, conversation_id, user=asking.user, last=HISTORY
+    )
+    unit = _unit(parts, found.lease, None)
     try:
-        found = await asyncio.to_thread(
-            parts.history.said, organization, conversation_id, user=asking.user, last=HISTORY
-        )
         service = _service(parts, found.service, response_format)
         if sent.audio is not None and service.settings.agent_url is not None:
             raise refused(400, "this service does not hear; send text")
@@ -176,7 +175,7 @@ async def interact_with_conversation(
         request = AgentRequest(
             organization, asking.user, conversation_id, service.name, response_format,
             message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
-            history=_history(found),
+            history=_history(found.words),
         )  # fmt: skip
         return _stream(parts, asking, service, request, unit, wanted, 200, allowance.headers)
     except BaseException:
@@ -243,9 +242,9 @@ def _stream(
     return EventStream(interaction, status=status, headers=headers)
 
 
-def _history(found: Said) -> tuple[Message, ...]:
+def _history(words: Words) -> tuple[Message, ...]:
     said = []
-    for user_message, answer in found.words:
+    for user_message, answer in words:
         if user_message is not None:
             said.append(Message("user", user_message))
         said.append(Message("agent", answer))

@@ -18,15 +18,14 @@ from ._errors import (
     SchemaError,
     TakenError,
 )
-from ._history import History
+from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
-from ._leases import LEASE_S, Lease, Leases
+from ._leases import LEASE_S, Lease, Leases, Resumed
 from ._records import (
     Conversation,
     Interaction,
     NewConversation,
     NewInteraction,
-    Said,
     StoredKey,
     Transcript,
     User,
@@ -51,12 +50,13 @@ __all__ = [
     "NoInteractionsError",
     "NotFoundError",
     "RefusedError",
-    "Said",
+    "Resumed",
     "SchemaError",
     "StoredKey",
     "TakenError",
     "Transcript",
     "User",
+    "Words",
     "database_file",
     "is_id",
     "is_organization",

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ._conditions import changed
 from ._database import Database
 from ._errors import NotFoundError, TakenError
 from ._ids import checked_id, checked_organization, new_id, well_formed
-from ._leases import changed
 from ._records import StoredKey, User
-from ._tables import ApiKeyRow, OrganizationRow, UserRow
+from ._tables import USERS, ApiKeyRow, OrganizationRow, UserRow
 
 MOST_LISTED = 1000
+_USER = select(USERS.c.permissions, USERS.c.created_at, USERS.c.disabled_at).where(
+    USERS.c.id == bindparam("user"), USERS.c.organization_id == bindparam("organization")
+)
 
 
 class Accounts:
@@ -80,11 +83,8 @@ class Accounts:
         """
         if not well_formed(organization, user):
             return None
-        wanted = select(UserRow.permissions, UserRow.created_at, UserRow.disabled_at)
         with self._database.asking() as connection:
-            row = connection.execute(
-                wanted.where(UserRow.id == user, UserRow.organization_id == organization)
-            ).one_or_none()
+            row = connection.execute(_USER, {"user": user, "organization": organization}).one_or_none()
         return None if row is None else User(user, organization, frozenset(row[0]), row[1], row[2])
 
     def users(self, organization: str) -> tuple[User, ...]:

@@ -1,15 +1,34 @@
 """What is written of conversations: each change whole or not at all."""
 
-from sqlalchemy import Connection, insert, select, update
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ....fillers import UsageError
+from ._conditions import OWNED, changed, missing, named, vacant
 from ._database import Database
-from ._errors import BusyError, FinishedError, NoInteractionsError, NotFoundError, TakenError
+from ._errors import BusyError, FinishedError, NoInteractionsError, TakenError
 from ._history import as_conversation
-from ._leases import Lease, changed, held, lost, owned, vacant
+from ._leases import GIVEN_BACK, HELD, HELD_USER, Lease, lost
 from ._records import Conversation, Interaction, NewConversation, NewInteraction
-from ._tables import ConversationRow, InteractionRow, UserRow
+from ._tables import CONVERSATIONS, INTERACTIONS, USERS, ConversationRow
+
+_CREATED = update(USERS).where(HELD_USER).values(GIVEN_BACK)
+_COMPLETED = (
+    update(CONVERSATIONS)
+    .where(HELD, CONVERSATIONS.c.finished_at.is_(None))
+    .values(**GIVEN_BACK, interaction_count=CONVERSATIONS.c.interaction_count + 1, finished_at=bindparam("finished"))
+    .returning(CONVERSATIONS.c.interaction_count)
+)
+_FINISHED = (
+    update(CONVERSATIONS)
+    .where(OWNED, CONVERSATIONS.c.finished_at.is_(None), vacant(CONVERSATIONS))
+    .where(CONVERSATIONS.c.interaction_count > 0)
+    .values(**GIVEN_BACK, finished_at=bindparam("now"))
+)
+_FIND = select(CONVERSATIONS.c.finished_at, CONVERSATIONS.c.interaction_count).where(OWNED)
+_ADD = insert(INTERACTIONS)
 
 
 class Conversations:
@@ -46,8 +65,7 @@ class Conversations:
             raise UsageError("this lease is for a conversation that exists; use `complete`")
         with self._database.writing() as session:
             now = self._database.now(session)
-            freed = update(UserRow).where(*held(lease)).values(lease_owner=None, lease_until=None)
-            if not changed(session, freed):
+            if not changed(session, _CREATED, lease.names):
                 raise lost(lease)
             row = ConversationRow(
                 id=lease.conversation,
@@ -82,17 +100,7 @@ class Conversations:
             raise UsageError("this lease is for a conversation that does not exist yet; use `create`")
         with self._database.changing() as connection:
             now = self._database.now(connection)
-            number = connection.scalar(
-                update(ConversationRow)
-                .where(*held(lease), ConversationRow.finished_at.is_(None))
-                .values(
-                    lease_owner=None,
-                    lease_until=None,
-                    interaction_count=ConversationRow.interaction_count + 1,
-                    finished_at=now if finished else None,
-                )
-                .returning(ConversationRow.interaction_count)
-            )
+            number = connection.scalar(_COMPLETED, {**lease.names, "finished": now if finished else None})
             if number is None:
                 raise lost(lease)
             return _added(connection, lease.conversation, number, now, interaction)
@@ -112,20 +120,13 @@ class Conversations:
             BusyError: if an interaction is under way.
             DatabaseError: if the database does not answer.
         """
-        with self._database.writing() as session:
-            now = self._database.now(session)
-            wanted = owned(organization, conversation, user)
-            ended = (
-                update(ConversationRow)
-                .where(*wanted, ConversationRow.finished_at.is_(None), vacant(ConversationRow, now))
-                .where(ConversationRow.interaction_count > 0)
-                .values(finished_at=now, lease_owner=None, lease_until=None)
-            )
-            if changed(session, ended):
+        names = named(organization, conversation, user)
+        with self._database.changing() as connection:
+            if changed(connection, _FINISHED, {**names, "now": self._database.now(connection)}):
                 return
-            row = session.scalar(select(ConversationRow).where(*wanted))
+            row = connection.execute(_FIND, names).one_or_none()
             if row is None:
-                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
+                raise missing(organization, conversation)
             if row.finished_at is not None:
                 raise FinishedError(f"conversation {conversation} is finished already")
             if row.interaction_count == 0:
@@ -147,10 +148,9 @@ def _added(connection: Connection, conversation: str, number: int, now: float, n
         actions=tuple(dict(action) for action in new.actions),
         record=None if new.record is None else dict(new.record),
     )
-    values = {name: getattr(added, name) for name in _COLUMNS}
-    row = insert(InteractionRow).values(conversation_id=conversation, actions=list(added.actions), **values)
+    values: dict[str, Any] = {name: getattr(added, name) for name in _COLUMNS}
     try:
-        connection.execute(row)
+        connection.execute(_ADD, {**values, "conversation_id": conversation, "actions": list(added.actions)})
     except IntegrityError as exc:
         raise TakenError(f"interaction {new.id} exists already") from exc
     return added

@@ -1,18 +1,26 @@
 """What is read of conversations."""
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 
 from ....fillers import UsageError
+from ._conditions import OWNED, missing, named
 from ._database import Database
 from ._errors import NotFoundError
 from ._ids import is_id, well_formed
-from ._leases import owned
-from ._records import Conversation, Interaction, Said, Transcript
-from ._tables import ConversationRow, InteractionRow
+from ._records import Conversation, Interaction, Transcript
+from ._tables import INTERACTIONS, ConversationRow, InteractionRow
 
 MOST_INTERACTIONS = 500
 """Read at once."""
 MOST_UNFINISHED = 100
+_WORDS = (
+    select(INTERACTIONS.c.user_message, INTERACTIONS.c.agent_message)
+    .where(INTERACTIONS.c.conversation_id == bindparam("conversation"))
+    .order_by(INTERACTIONS.c.number.desc())
+    .limit(bindparam("last"))
+)
+Words = tuple[tuple[str | None, str], ...]
+"""What the user said (None: nothing) and what the agent answered, in order."""
 
 
 class History:
@@ -43,9 +51,9 @@ class History:
         if not 1 <= last <= MOST_INTERACTIONS:
             raise UsageError(f"last = {last}: write 1 to {MOST_INTERACTIONS}")
         with self._database.reading() as session:
-            row = session.scalar(select(ConversationRow).where(*owned(organization, conversation, user)))
+            row = session.scalar(select(ConversationRow).where(OWNED), named(organization, conversation, user))
             if row is None:
-                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
+                raise missing(organization, conversation)
             newest = (
                 select(InteractionRow)
                 .where(InteractionRow.conversation_id == row.id)
@@ -54,28 +62,6 @@ class History:
             )
             found = [as_interaction(interaction) for interaction in session.scalars(newest)]
             return Transcript(as_conversation(row), tuple(reversed(found)))
-
-    def said(self, organization: str, conversation: str, *, user: str | None, last: int) -> Said:
-        """Return only the words of a conversation's *last* interactions: what an agent is told each time.
-
-        Raises:
-            NotFoundError: if there is no such conversation.
-            DatabaseError: if the database does not answer.
-        """
-        with self._database.asking() as connection:
-            service = connection.scalar(
-                select(ConversationRow.service_id).where(*owned(organization, conversation, user))
-            )
-            if service is None:
-                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
-            newest = (
-                select(InteractionRow.user_message, InteractionRow.agent_message)
-                .where(InteractionRow.conversation_id == conversation)
-                .order_by(InteractionRow.number.desc())
-                .limit(last)
-            )
-            words = tuple((user_message, answer) for user_message, answer in connection.execute(newest))
-            return Said(service, words[::-1])
 
     def interaction(
         self, organization: str, conversation: str, interaction: str, *, user: str | None
@@ -92,7 +78,8 @@ class History:
             found = session.execute(
                 select(ConversationRow, InteractionRow)
                 .join(InteractionRow, InteractionRow.conversation_id == ConversationRow.id)
-                .where(*owned(organization, conversation, user), InteractionRow.id == interaction)
+                .where(OWNED, InteractionRow.id == interaction),
+                named(organization, conversation, user),
             ).one_or_none()
             if found is None:
                 raise NotFoundError(f"there is no interaction {interaction} of conversation {conversation}")
@@ -122,6 +109,12 @@ class History:
             wanted = wanted.where(ConversationRow.service_id == service)
         with self._database.reading() as session:
             return tuple(as_conversation(row) for row in session.scalars(wanted))
+
+
+def words(connection: Connection, conversation: str, last: int) -> Words:
+    """Return only the words of a conversation's *last* interactions: what an agent is told each time."""
+    newest = connection.execute(_WORDS, {"conversation": conversation, "last": last})
+    return tuple((said, answer) for said, answer in newest)[::-1]
 
 
 def as_conversation(row: ConversationRow) -> Conversation:

@@ -4,17 +4,45 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, and_, false, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from ....fillers import UsageError
+from ._conditions import OWNED, changed, missing, named, vacant
 from ._database import Database
 from ._errors import BusyError, FinishedError, LeaseLostError, NotFoundError
+from ._history import Words, words
 from ._ids import new_id, well_formed
-from ._tables import ConversationRow, UserRow
+from ._tables import CONVERSATIONS, USERS
 
 LEASE_S = 60.0
 """s without renewal after which a process is taken for dead."""
+
+_GRANTED: dict[str, Any] = {"lease_owner": bindparam("owner"), "lease_until": bindparam("until")}
+_USER = and_(
+    USERS.c.id == bindparam("user"), USERS.c.organization_id == bindparam("organization"), USERS.c.disabled_at.is_(None)
+)
+_FIND_USER = select(USERS.c.id).where(_USER)
+_RESERVE = update(USERS).where(_USER, vacant(USERS)).values(_GRANTED)
+_FIND = select(CONVERSATIONS.c.finished_at).where(OWNED)
+_CLAIM = (
+    update(CONVERSATIONS)
+    .where(OWNED, CONVERSATIONS.c.finished_at.is_(None), vacant(CONVERSATIONS))
+    .values(_GRANTED)
+    .returning(CONVERSATIONS.c.user_id, CONVERSATIONS.c.service_id)
+)
+HELD_USER = and_(
+    USERS.c.id == bindparam("user"),
+    USERS.c.organization_id == bindparam("organization"),
+    USERS.c.lease_owner == bindparam("owner"),
+)
+"""Finds what a lease for a new conversation holds (`Lease.names`), and nothing once it is lost."""
+HELD = and_(OWNED, CONVERSATIONS.c.lease_owner == bindparam("owner"))
+"""The same for a lease on a conversation."""
+GIVEN_BACK = {"lease_owner": None, "lease_until": None}
+_RENEW_USER = update(USERS).where(HELD_USER).values(lease_until=bindparam("until"))
+_RENEW = update(CONVERSATIONS).where(HELD).values(lease_until=bindparam("until"))
+_RELEASE_USER = update(USERS).where(HELD_USER).values(GIVEN_BACK)
+_RELEASE = update(CONVERSATIONS).where(HELD).values(GIVEN_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +59,22 @@ class Lease:
     """s since the epoch: from then on somebody else may claim it. Renew it well before."""
     creates: bool
     """Whether the conversation is yet to be created."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The parameters of `HELD` and `HELD_USER`."""
+        found = {"organization": self.organization, "user": self.user, "owner": self.owner}
+        return found if self.creates else {**found, "conversation": self.conversation}
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A conversation that may be gone on with."""
+
+    lease: Lease
+    service: str
+    """Id of the service that it is with."""
+    words: Words
 
 
 class Leases:
@@ -64,10 +108,10 @@ class Leases:
         if not well_formed(organization, user):
             raise NotFoundError("there is no such user")
         with self._database.changing() as connection:
-            lease = self._new(connection, organization, user, new_id(), creates=True)
-            wanted = [UserRow.id == user, UserRow.organization_id == organization, UserRow.disabled_at.is_(None)]
-            if not _take(connection, UserRow, lease, wanted, now=lease.until - self._lease_s):
-                if connection.scalar(select(UserRow.id).where(*wanted)) is None:
+            now = self._database.now(connection)
+            lease = self._new(now, organization, user, new_id(), creates=True)
+            if not changed(connection, _RESERVE, {**lease.names, "until": lease.until, "now": now}):
+                if connection.scalar(_FIND_USER, lease.names) is None:
                     raise NotFoundError(f"there is no user {user} in {organization}")
                 raise BusyError("another conversation of this user is being created")
             return lease
@@ -87,18 +131,17 @@ class Leases:
             DatabaseError: if the database does not answer.
         """
         with self._database.changing() as connection:
-            wanted = owned(organization, conversation, user)
-            found = select(ConversationRow.user_id, ConversationRow.finished_at).where(*wanted)
-            row = connection.execute(found).one_or_none()
-            if row is None:
-                raise NotFoundError(f"there is no conversation {conversation} in {organization}")
-            if row.finished_at is not None:
-                raise FinishedError(f"conversation {conversation} is finished")
-            lease = self._new(connection, organization, row.user_id, conversation, creates=False)
-            open_ones = [*wanted, ConversationRow.finished_at.is_(None)]
-            if not _take(connection, ConversationRow, lease, open_ones, now=lease.until - self._lease_s):
-                raise BusyError(f"conversation {conversation} is busy with another request")
-            return lease
+            return self._claim(connection, organization, conversation, user)[0]
+
+    def resume(self, organization: str, conversation: str, *, user: str | None, last: int) -> Resumed:
+        """Like `claim`, and read the words of the *last* interactions in the same transaction.
+
+        Raises:
+            NotFoundError: as of `claim`, like the others.
+        """
+        with self._database.changing() as connection:
+            lease, service = self._claim(connection, organization, conversation, user)
+            return Resumed(lease, service, words(connection, conversation, last))
 
     def renew(self, lease: Lease) -> Lease:
         """Return the lease with as much time as a new one.
@@ -109,8 +152,8 @@ class Leases:
         """
         with self._database.changing() as connection:
             renewed = replace(lease, until=self._database.now(connection) + self._lease_s)
-            row = UserRow if lease.creates else ConversationRow
-            if not changed(connection, update(row).where(*held(lease)).values(lease_until=renewed.until)):
+            statement = _RENEW_USER if lease.creates else _RENEW
+            if not changed(connection, statement, {**lease.names, "until": renewed.until}):
                 raise lost(lease)
             return renewed
 
@@ -121,50 +164,28 @@ class Leases:
             DatabaseError: if the database does not answer; the lease runs out by itself.
         """
         with self._database.changing() as connection:
-            row = UserRow if lease.creates else ConversationRow
-            connection.execute(update(row).where(*held(lease)).values(lease_owner=None, lease_until=None))
+            connection.execute(_RELEASE_USER if lease.creates else _RELEASE, lease.names)
 
-    def _new(self, connection: Connection, organization: str, user: str, conversation: str, *, creates: bool) -> Lease:
-        until = self._database.now(connection) + self._lease_s
-        return Lease(organization, user, conversation, secrets.token_hex(16), until, creates)
+    def _claim(
+        self, connection: Connection, organization: str, conversation: str, user: str | None
+    ) -> tuple[Lease, str]:
+        names, now = named(organization, conversation, user), self._database.now(connection)
+        lease = self._new(now, organization, user or "", conversation, creates=False)
+        granted = {**names, "owner": lease.owner, "until": lease.until, "now": now}
+        taken = connection.execute(_CLAIM, granted).one_or_none()
+        if taken is not None:
+            return replace(lease, user=taken.user_id), taken.service_id
+        found = connection.execute(_FIND, names).one_or_none()
+        if found is None:
+            raise missing(organization, conversation)
+        if found.finished_at is not None:
+            raise FinishedError(f"conversation {conversation} is finished")
+        raise BusyError(f"conversation {conversation} is busy with another request")
 
-
-Row = type[UserRow] | type[ConversationRow]
-
-
-def owned(organization: str, conversation: str, user: str | None) -> list[ColumnElement[bool]]:
-    """Return what finds a conversation of *organization*, and of *user* unless None."""
-    if not well_formed(organization, conversation, user):
-        return [false()]
-    found = [ConversationRow.id == conversation, ConversationRow.organization_id == organization]
-    return found if user is None else [*found, ConversationRow.user_id == user]
-
-
-def vacant(row: Row, now: float) -> ColumnElement[bool]:
-    """Return what finds rows that nobody holds."""
-    return or_(row.lease_owner.is_(None), row.lease_until.is_(None), row.lease_until <= now)
-
-
-def held(lease: Lease) -> list[ColumnElement[bool]]:
-    """Return what finds the row that *lease* holds, and nothing once it is lost."""
-    if lease.creates:
-        at = and_(UserRow.id == lease.user, UserRow.organization_id == lease.organization)
-        return [at, UserRow.lease_owner == lease.owner]
-    return [*owned(lease.organization, lease.conversation, lease.user), ConversationRow.lease_owner == lease.owner]
+    def _new(self, now: float, organization: str, user: str, conversation: str, *, creates: bool) -> Lease:
+        return Lease(organization, user, conversation, secrets.token_hex(16), now + self._lease_s, creates)
 
 
 def lost(lease: Lease) -> LeaseLostError:
     """Return the error that says so."""
     return LeaseLostError(f"conversation {lease.conversation} has been taken over by another request")
-
-
-def changed(session: Session | Connection, statement: Any) -> bool:
-    """Return whether *statement*, an UPDATE, found its row."""
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    return result.rowcount > 0
-
-
-def _take(connection: Connection, row: Row, lease: Lease, wanted: list[ColumnElement[bool]], *, now: float) -> bool:
-    taken = update(row).where(*wanted, vacant(row, now)).values(lease_owner=lease.owner, lease_until=lease.until)
-    return changed(connection, taken)

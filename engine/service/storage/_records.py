@@ -138,13 +138,3 @@ class Transcript:
     conversation: Conversation
     interactions: tuple[Interaction, ...]
     """In order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The words of a conversation."""
-
-    service: str
-    """Id of the service that it is with."""
-    words: tuple[tuple[str | None, str], ...]
-    """What the user said (None: nothing) and what the agent answered, in order."""

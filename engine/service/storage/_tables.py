@@ -3,9 +3,21 @@
 Times are s since the epoch as floats: SQLite knows no time zones, and these compare alike in every database.
 """
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from ._ids import ID_DIGITS, MOST_ORGANIZATION
@@ -134,3 +146,8 @@ class WaitScaleRow(Base):
     writer: Mapped[str] = mapped_column(String(64), primary_key=True)
     changes: Mapped[int]
     scale: Mapped[int] = mapped_column(Integer)
+
+
+USERS = cast(Table, UserRow.__table__)
+CONVERSATIONS = cast(Table, ConversationRow.__table__)
+INTERACTIONS = cast(Table, InteractionRow.__table__)
