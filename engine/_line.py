@@ -13,7 +13,7 @@ from ..fillers import Clip, Kind, Samples, Selector, put_right_in_children
 from ._engine import Engine
 from ._listeners import Listener, Listeners
 from .mixer import Arm, ArmedCue, Command, HandoffFrames, Heard, MixerEvent, Stop, Tell, Write, new_mixer
-from .outputs import Output
+from .outputs import Output, SilentOutput
 from .planning import CastCue
 from .turns import Conversation, TurnRecord
 
@@ -118,6 +118,7 @@ class Line:
         self.next_start_at = math.inf
         """The first of these."""
         self._broken = False
+        self._silent = isinstance(output, SilentOutput)
         put_right_in_children(self)
 
     @property
@@ -134,6 +135,16 @@ class Line:
     def filler_sounding(self) -> bool:
         """Whether a filler sounded at the last look."""
         return bool(self._sounding)
+
+    @property
+    def due_at(self) -> float:
+        """s on the clock at which to `sync`, if nobody does before; in the past: again and again.
+
+        Where no sample is made, as much can be caught up with later, all at once: an idle conversation costs nothing.
+        """
+        if not self._silent or self._sounding or self._over or self.replying:
+            return -math.inf
+        return min(self.next_start_at, self._plans_on_at())
 
     def sync(self) -> float:
         """Bring the output and the turns up to now, and return it. Trouble with the output stays here."""

@@ -190,8 +190,9 @@ class Session:
 
     def tick(self) -> None:
         """Take in what was heard since the last look. The service thread calls this; so may you."""
-        with self._line.lock:
-            self._line.sync()
+        if self._line.due_at <= self._engine.clock.now():
+            with self._line.lock:
+                self._line.sync()
 
     def close(self) -> None:
         """End the conversation: an open turn is cancelled, sound stops. May be called twice."""

@@ -116,7 +116,7 @@ def interact(
         base = stopgap.load_config(config)
         bank = filler_bank(base, services)
         with FillerManager(filler_config(base, services, bank.originals), clock=LoopClock(loop), bank=bank) as manager:
-            pump, unit = Pump(), MemoryUnit(release_s=slow_release_s)
+            pump, unit = Pump(manager.clock), MemoryUnit(release_s=slow_release_s)
             heard = Heard([], unit)
             service = Service("desk", SETTINGS, agent, FillerContents(bank), pump, manager.clock, answer_s)
             request = AgentRequest("org", "0" * 24, "1" * 24, "desk", "voice" if voice else "text",
@@ -130,9 +130,10 @@ def interact(
             if cancel_at is not None:
                 loop.call_later(cancel_at, running.cancel)
             model = ConversationCreateConversationResponse if creates else ConversationInteractWithConversationResponse
-            async for line in running.lines() if reads else nothing():
-                model.model_validate_json(line)
-                heard.events.append((loop.time() - began_at, json.loads(line)))
+            async for chunk in running.chunks() if reads else nothing():
+                for line in chunk.splitlines():
+                    model.model_validate_json(line)
+                    heard.events.append((loop.time() - began_at, json.loads(line)))
             await asyncio.wait([task])
             heard.ended_at = loop.time() - began_at
             await pump.close()

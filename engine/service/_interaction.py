@@ -52,7 +52,7 @@ class Service:
 
 
 class Interaction:
-    """Runs an agent for one message of the user. `start` it, and read its `lines`.
+    """Runs an agent for one message of the user. `start` it, and read its `chunks`.
 
     Args:
         service: Who answers.
@@ -95,9 +95,9 @@ class Interaction:
         self._task = asyncio.create_task(self._run(), name="stopgap-interaction")
         return self._task
 
-    def lines(self) -> AsyncIterator[bytes]:
-        """Yield what happens, an event a line, up to the interaction's end."""
-        return self._outbox.lines()
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what happens, an event a line, up to the interaction's end; whole lines each time."""
+        return self._outbox.chunks()
 
     def cancel(self) -> None:
         """The client is gone: stop the agent, store nothing."""
@@ -106,11 +106,11 @@ class Interaction:
         if self._task is not None:
             self._task.cancel()
 
-    def look(self) -> None:
-        """Send the fillers that have started. Called while the answer is pending, every few ms."""
-        if self._session.next_filler_at <= self._service.clock.now():
+    def look(self, now: float) -> None:
+        """Send the fillers that have started by *now*. Called while the answer is pending, every few ms."""
+        if self._session.next_filler_at <= now:
             self._session.tick()
-        if self._turn.waiting:
+        if self._session.fillers_started != self._started and self._turn.waiting:
             self._tell_fillers()
 
     def _tell_fillers(self) -> None:

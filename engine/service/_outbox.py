@@ -30,6 +30,8 @@ class Outbox:
             ClientGoneError: if the client reads none for too long.
         """
         self.put_nowait(line)
+        if len(self._lines) <= MOST_WAITING:
+            return
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while len(self._lines) > MOST_WAITING and not self._closed:
@@ -56,12 +58,14 @@ class Outbox:
         self._read.set()
         self._changed.set()
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Yield the lines up to the end."""
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield whole lines up to the end, all that are waiting at a time: sending is dearer than joining."""
         while True:
             while self._lines:
-                yield self._lines.popleft()
+                chunk = b"".join(self._lines)
+                self._lines.clear()
                 self._read.set()
+                yield chunk
             if self._ended:
                 return
             self._changed.clear()

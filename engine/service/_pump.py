@@ -4,6 +4,8 @@ import asyncio
 import logging
 from typing import Protocol
 
+from .. import Clock
+
 logger = logging.getLogger("stopgap")
 
 LOOK_S = 0.005
@@ -13,15 +15,20 @@ LOOK_S = 0.005
 class Waiting(Protocol):
     """An interaction whose answer is pending."""
 
-    def look(self) -> None:
-        """Send the fillers that have started."""
+    def look(self, now: float) -> None:
+        """Send the fillers that have started by *now*, s on the clock."""
         ...
 
 
 class Pump:
-    """Runs on the event loop. One for the whole process: a timer for each turn would have to be told of each replan."""
+    """Runs on the event loop. One for the whole process: a timer for each turn would have to be told of each replan.
 
-    def __init__(self) -> None:
+    Args:
+        clock: The manager's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._waiting: set[Waiting] = set()
         self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -48,9 +55,10 @@ class Pump:
             if not self._waiting:
                 self._some.clear()
                 await self._some.wait()
+            now = self._clock.now()
             for interaction in tuple(self._waiting):
                 try:
-                    interaction.look()
+                    interaction.look(now)
                 except Exception:
                     self._waiting.discard(interaction)
                     logger.exception("fillers of an interaction")

@@ -69,7 +69,7 @@ class Runtime:
         predictor = LatencyPredictor(tables)
         waits = SharedWaits(predictor, database)
         manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)
-        pump, contents = Pump(), FillerContents(bank)
+        pump, contents = Pump(manager.clock), FillerContents(bank)
         services = {
             service_id(name, settings): Service(
                 name, settings, agents[name], contents, pump, manager.clock, config.answer_s

@@ -42,8 +42,8 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async for line in self._interaction.lines():
-            await send({"type": "http.response.body", "body": line, "more_body": True})
+        async for chunk in self._interaction.chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
