@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 from stopgap.engine.service.identity import Permission, Tokens, create_secret, read_secret
 from stopgap.engine.service.storage import Accounts, Database, History
 from stopgap.fillers import UsageError
@@ -174,20 +174,19 @@ async def _talk(
 ) -> _Seen:  # fmt: skip
     seen = _Seen()
     left = iter(range(interactions))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=len(tokens))
-    async with httpx.AsyncClient(
-        base_url=f"{url}/v1/{ORGANIZATION}", trust_env=False, timeout=60.0, limits=limits
-    ) as http:
+    timeout, connector = aiohttp.ClientTimeout(total=60.0), aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(f"{url}/v1/{ORGANIZATION}/", timeout=timeout, connector=connector) as http:
         watching = asyncio.create_task(_watch_lag(seen))
 
         async def converse(token: str, rng: random.Random) -> None:
             headers = {"Authorization": f"Bearer {token}"}
             body = {"service_id": SERVICE}
-            created = await http.post("/conversation/?response_format=voice", json=body, headers=headers)
-            if created.status_code != 201:
+            async with http.post("conversation/?response_format=voice", json=body, headers=headers) as created:
+                first = (await created.text()).partition("\n")[0]
+            if created.status != 201:
                 seen.errors += 1
                 return
-            conversation = json.loads(created.text.splitlines()[0])["conversation_id"]
+            conversation = json.loads(first)["conversation_id"]
             seen.conversations.append(conversation)
             for _ in left:
                 await asyncio.sleep(rng.uniform(0.0, PAUSE_S))
@@ -203,22 +202,22 @@ async def _talk(
 
 
 async def _interact(
-    http: httpx.AsyncClient, headers: dict[str, str], conversation: str, message: str, seen: _Seen
+    http: aiohttp.ClientSession, headers: dict[str, str], conversation: str, message: str, seen: _Seen
 ) -> None:
     arrivals: list[float] = []
-    request = http.stream(
-        "POST", f"/conversation/{conversation}/interact?request_format=text&response_format=voice", headers=headers,
-        data={"initial_message_type": "user-message"}, files={"recorded_message": ("m.txt", message.encode())},
-    )  # fmt: skip
+    interact = f"conversation/{conversation}/interact?request_format=text&response_format=voice"
+    form = {"initial_message_type": "user-message", "recorded_message": message.encode()}
     try:
-        async with request as answer:
-            async for line in answer.aiter_lines():
-                if '"action-too-long"' in line:
+        async with http.post(
+            interact, headers=headers, data=aiohttp.FormData(form, default_to_multipart=True)
+        ) as answer:
+            async for line in answer.content:
+                if b'"action-too-long"' in line:
                     arrivals.append(time.monotonic())
-                elif line.startswith('{"type":"interaction-complete"'):
+                elif line.startswith(b'{"type":"interaction-complete"'):
                     seen.fillers[json.loads(line)["interaction_id"]] = arrivals
                     return
-    except httpx.HTTPError:
+    except aiohttp.ClientError:
         pass
     seen.errors += 1
 

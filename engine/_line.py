@@ -142,7 +142,7 @@ class Line:
 
         Where no sample is made, as much can be caught up with later, all at once: an idle conversation costs nothing.
         """
-        if not self._silent or self._sounding or self._over or self.replying:
+        if not self._silent or self._sounding or self._over or (self.output.owns_reply and self.replying):
             return -math.inf
         return min(self.next_start_at, self._plans_on_at())
 

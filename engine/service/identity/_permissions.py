@@ -28,6 +28,9 @@ class Permission(StrEnum):
     GET_METRIC_EVALUATION_RESULT = "Metric:GetMetricEvaluationResult"
 
 
+_BY_NAME = {str(permission): permission for permission in Permission}
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is asking."""
@@ -72,4 +75,4 @@ def parsed_permissions(names: Iterable[str]) -> frozenset[Permission]:
 
 def known_permissions(names: Iterable[str]) -> frozenset[Permission]:
     """Return the permissions among *names*: stored ones, which another version may have had more of."""
-    return frozenset(Permission(name) for name in names if name in set(Permission))
+    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
