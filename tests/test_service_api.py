@@ -20,14 +20,18 @@ from amigo_sdk.generated.model import (
     CreateConversationParametersQuery,
     InteractWithConversationParametersQuery,
 )
+from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running
 from stopgap.engine.service.identity import IssuedKey, Permission
 from stopgap.engine.service.storage import Database, History
 
+pytest_plugins = ("service_databases",)
+
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(a_config(tmp_path_factory.mktemp("service"))) as found:
+def service(new_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    with running(a_config(folder, new_url(folder))) as found:
         yield found
 
 
@@ -333,14 +337,15 @@ def test_a_client_that_hangs_up_stops_its_agent(service: Running, bare: Bare) ->
     assert [i.user_message for i in stored(service, conversation).interactions] == [None, "hello"]
 
 
-def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+def test_too_many_requests_are_told_when_to_come_back(url: str, tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
     """429 with the headers that the SDK reads; each endpoint counts apart, sign-ins too; successes have headers."""
-    with running(a_config(tmp_path, rates={"create": 1, "finish": 1, "interact": 1, "sign_in": 2})) as service:
+    rates = {"create": 1, "finish": 1, "interact": 1, "sign_in": 2}
+    with running(a_config(tmp_path, url, rates=rates)) as service:
         bare = sign_in(service, service.key)
-        url = "/conversation/?response_format=text"
-        created = bare.http.post(url, json={"service_id": SERVICE})
+        path = "/conversation/?response_format=text"
+        created = bare.http.post(path, json={"service_id": SERVICE})
         assert created.headers["X-RateLimit-Remaining"] == "0"
-        again = bare.http.post(url, json={"service_id": SERVICE})
+        again = bare.http.post(path, json={"service_id": SERVICE})
         assert again.status_code == 429
         assert 1 <= int(again.headers["Retry-After"]) <= 60
 
@@ -350,7 +355,7 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: C
         assert signed_in[0].headers["X-RateLimit-Limit"] == "2"
         assert signed_in[0].headers["X-RateLimit-Remaining"] == "0"
         other = sign_in(service, service.another())  # another user at the same address has sign-ins of their own
-        assert other.http.post(url, json={"service_id": SERVICE}).status_code == 201
+        assert other.http.post(path, json={"service_id": SERVICE}).status_code == 201
 
         conversation = created.text.split('"conversation_id":"')[1][:24]
         assert bare.interact(conversation).headers["X-RateLimit-Limit"] == "1"
@@ -360,9 +365,9 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: C
         assert finished.headers["X-RateLimit-Remaining"] == "0"
 
 
-def test_maintenance_and_health(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+def test_maintenance_and_health(url: str, tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
     """While the file exists everything answers 503; the process is healthy, but not ready."""
-    config = a_config(tmp_path)
+    config = a_config(tmp_path, url)
     with running(config) as service:
         bare = sign_in(service, service.key)
         assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 204
