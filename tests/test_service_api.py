@@ -20,6 +20,7 @@ from amigo_sdk.generated.model import (
     CreateConversationParametersQuery,
     InteractWithConversationParametersQuery,
 )
+from postgres_server import running_server
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running
 from stopgap.engine.service.identity import IssuedKey, Permission
@@ -335,6 +336,33 @@ def test_a_client_that_hangs_up_stops_its_agent(service: Running, bare: Bare) ->
         time.sleep(0.02)
     assert freed.is_set()
     assert [i.user_message for i in stored(service, conversation).interactions] == [None, "hello"]
+
+
+def test_a_database_that_is_gone(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+    """503, also at the end of an answer that was under way; once it is back, so is the service."""
+    with running_server() as server, running(a_config(tmp_path, server.url)) as service:
+        bare = sign_in(service, service.key)
+        path = "/conversation/?response_format=text"
+        body = {"service_id": SERVICE, "initial_message": f"until={tmp_path / 'gone'}"}
+        with bare.http.stream("POST", path, json=body) as under_way:
+            lines = under_way.iter_lines()
+            assert "conversation-created" in next(lines)
+            server.stop()
+            (tmp_path / "gone").touch()
+            last = list(lines)[-1]
+        assert '"type":"error"' in last
+        assert '"http_error_code":503' in last
+        assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 204
+        assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 503
+        refused = bare.http.post(path, json={"service_id": SERVICE})
+        assert (refused.status_code, refused.json()["message"]) == (
+            503,
+            "the database does not answer; try again later",
+        )
+        server.start()
+        assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 204
+        other = sign_in(service, service.another())  # what was under way is held for a minute
+        assert other.http.post(path, json={"service_id": SERVICE}).text.count("interaction-complete") == 1
 
 
 def test_too_many_requests_are_told_when_to_come_back(url: str, tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
