@@ -33,7 +33,8 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "tuner")
+        unicode = ("--encoding=UTF8", "--locale=C")  # whatever the environment says
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "tuner", *unicode)
         self.start()
         self.url = self.new_database("waits")
 
@@ -44,9 +45,9 @@ class Server:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
-    def new_database(self, name: str) -> str:
-        """Make an empty database; return its URL."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tuner", name)
+    def new_database(self, name: str, *options: str) -> str:
+        """Make an empty database, with *options* of ``createdb``; return its URL."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tuner", *options, name)
         return f"postgresql://tuner@127.0.0.1:{self.port}/{name}"
 
     def _run(self, program: str, *arguments: str) -> None:

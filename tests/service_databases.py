@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import Server, running_server
-from service_helpers import Service, Worker, set_up
+from service_helpers import NewUrl, Service, Worker, set_up
 
 WORKER = Path(__file__).with_name("service_worker.py")
 _databases = count(1)
@@ -30,13 +30,29 @@ def postgres() -> Iterator[Server]:
         yield found
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database that holds nothing (SQLite's: is not there yet)."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest) -> NewUrl:
+    """A maker of databases of either kind: ``new_url(folder)`` returns the URL of one that holds nothing.
+
+    SQLite's lies in the folder and is not there yet. Of the module's tests, those of one kind run together, so that
+    they can share a service.
+    """
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'service.db'}"
+        return lambda folder: f"sqlite:///{folder / 'service.db'}"
     server: Server = request.getfixturevalue("postgres")
-    return server.new_database(f"service{next(_databases)}")
+    return lambda folder: server.new_database(f"service{next(_databases)}")
+
+
+@pytest.fixture
+def url(new_url: NewUrl, tmp_path: Path) -> str:
+    """The URL of a database that holds nothing (SQLite's: is not there yet)."""
+    return new_url(tmp_path)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite database that is not there yet, for what no database does its own way."""
+    return f"sqlite:///{tmp_path / 'service.db'}"
 
 
 @pytest.fixture
@@ -77,9 +93,9 @@ def service(url: str) -> Iterator[Service]:
 
 
 @pytest.fixture
-def sqlite_service(tmp_path: Path) -> Iterator[Service]:
+def sqlite_service(sqlite_url: str) -> Iterator[Service]:
     """An SQLite database that is set up, for what no database does its own way."""
-    yield from set_up(f"sqlite:///{tmp_path / 'service.db'}")
+    yield from set_up(sqlite_url)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from stopgap.engine.service.storage import (
     Accounts,
@@ -19,6 +20,7 @@ from stopgap.engine.service.storage import (
 SERVICE = "5e" * 12
 
 Worker = Callable[..., "subprocess.Popen[str]"]
+NewUrl = Callable[[Path], str]
 
 
 @dataclass

@@ -30,6 +30,9 @@ async def agent(request: AgentRequest) -> AsyncGenerator[Answer, None]:
         match word.split("="):
             case ["wait", seconds]:
                 await asyncio.sleep(float(seconds))
+            case ["until", path]:  # there is such a file
+                while not Path(path).exists():
+                    await asyncio.sleep(0.01)
             case ["tool", seconds]:
                 yield ToolCallStarted(tool_id="lookup")
                 await asyncio.sleep(float(seconds))

@@ -20,14 +20,19 @@ from amigo_sdk.generated.model import (
     CreateConversationParametersQuery,
     InteractWithConversationParametersQuery,
 )
+from postgres_server import running_server
+from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running
 from stopgap.engine.service.identity import IssuedKey, Permission
 from stopgap.engine.service.storage import Database, History
 
+pytest_plugins = ("service_databases",)
+
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(a_config(tmp_path_factory.mktemp("service"))) as found:
+def service(new_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    with running(a_config(folder, new_url(folder))) as found:
         yield found
 
 
@@ -333,14 +338,42 @@ def test_a_client_that_hangs_up_stops_its_agent(service: Running, bare: Bare) ->
     assert [i.user_message for i in stored(service, conversation).interactions] == [None, "hello"]
 
 
-def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
-    """429 with the headers that the SDK reads; each endpoint counts apart, sign-ins too; successes have headers."""
-    with running(a_config(tmp_path, rates={"create": 1, "finish": 1, "interact": 1, "sign_in": 2})) as service:
+def test_a_database_that_is_gone(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+    """503, also at the end of an answer that was under way; once it is back, so is the service."""
+    with running_server() as server, running(a_config(tmp_path, server.url)) as service:
         bare = sign_in(service, service.key)
-        url = "/conversation/?response_format=text"
-        created = bare.http.post(url, json={"service_id": SERVICE})
+        path = "/conversation/?response_format=text"
+        body = {"service_id": SERVICE, "initial_message": f"until={tmp_path / 'gone'}"}
+        with bare.http.stream("POST", path, json=body) as under_way:
+            lines = under_way.iter_lines()
+            assert "conversation-created" in next(lines)
+            server.stop()
+            (tmp_path / "gone").touch()
+            last = list(lines)[-1]
+        assert '"type":"error"' in last
+        assert '"http_error_code":503' in last
+        assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 204
+        assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 503
+        refused = bare.http.post(path, json={"service_id": SERVICE})
+        assert (refused.status_code, refused.json()["message"]) == (
+            503,
+            "the database does not answer; try again later",
+        )
+        server.start()
+        assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 204
+        other = sign_in(service, service.another())  # what was under way is held for a minute
+        assert other.http.post(path, json={"service_id": SERVICE}).text.count("interaction-complete") == 1
+
+
+def test_too_many_requests_are_told_when_to_come_back(url: str, tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+    """429 with the headers that the SDK reads; each endpoint counts apart, sign-ins too; successes have headers."""
+    rates = {"create": 1, "finish": 1, "interact": 1, "sign_in": 2}
+    with running(a_config(tmp_path, url, rates=rates)) as service:
+        bare = sign_in(service, service.key)
+        path = "/conversation/?response_format=text"
+        created = bare.http.post(path, json={"service_id": SERVICE})
         assert created.headers["X-RateLimit-Remaining"] == "0"
-        again = bare.http.post(url, json={"service_id": SERVICE})
+        again = bare.http.post(path, json={"service_id": SERVICE})
         assert again.status_code == 429
         assert 1 <= int(again.headers["Retry-After"]) <= 60
 
@@ -350,7 +383,7 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: C
         assert signed_in[0].headers["X-RateLimit-Limit"] == "2"
         assert signed_in[0].headers["X-RateLimit-Remaining"] == "0"
         other = sign_in(service, service.another())  # another user at the same address has sign-ins of their own
-        assert other.http.post(url, json={"service_id": SERVICE}).status_code == 201
+        assert other.http.post(path, json={"service_id": SERVICE}).status_code == 201
 
         conversation = created.text.split('"conversation_id":"')[1][:24]
         assert bare.interact(conversation).headers["X-RateLimit-Limit"] == "1"
@@ -360,9 +393,9 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, sign_in: C
         assert finished.headers["X-RateLimit-Remaining"] == "0"
 
 
-def test_maintenance_and_health(tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
+def test_maintenance_and_health(url: str, tmp_path: Path, sign_in: Callable[..., Bare]) -> None:
     """While the file exists everything answers 503; the process is healthy, but not ready."""
-    config = a_config(tmp_path)
+    config = a_config(tmp_path, url)
     with running(config) as service:
         bare = sign_in(service, service.key)
         assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 204

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi import Request
+from service_helpers import NewUrl
 from service_rig import ORGANIZATION, SERVICE, Running, a_config, running
 from stopgap.engine.service._access import origin
 from stopgap.engine.service._body import MOST_JSON
@@ -26,13 +27,16 @@ from stopgap.engine.service._speech import LONGEST_S, AudioFormatError, Pcm, dec
 from stopgap.engine.service._workers import OverloadedError, Workers
 from stopgap.engine.service.identity import IssuedKey, KeyChecker, Permission
 
+pytest_plugins = ("service_databases",)
+
 CREATE = "/conversation/?response_format=text"
 INTERACT = "request_format=text&response_format=text"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(a_config(tmp_path_factory.mktemp("service"))) as found:
+def service(new_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    with running(a_config(folder, new_url(folder))) as found:
         yield found
 
 
@@ -261,16 +265,16 @@ def test_who_has_a_whole_network_is_one_caller(host: str | None, expected: str) 
     assert origin(Request({"type": "http", "client": client})) == expected
 
 
-def test_keys_that_are_checked_hold_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_are_checked_hold_up_nobody_else(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many wait: conversations go on, and what is more than can wait is refused at once."""
     checked = threading.Event()
-    with running(a_config(tmp_path)) as service, signed_in(service, service.key) as client:
+    with running(a_config(tmp_path, url)) as service, signed_in(service, service.key) as client:
         monkeypatch.setattr(KeyChecker, "check", lambda self, key, stored: checked.wait(60.0))  # a very slow processor
         headers = {"x-api-key": "k", "x-api-key-id": "0" * 24, "x-user-id": "0" * 24}
 
         def ask() -> httpx.Response:
-            url = f"{service.url}/v1/{ORGANIZATION}/user/signin_with_api_key"
-            return httpx.post(url, headers=headers, trust_env=False, timeout=60.0)
+            sign_in = f"{service.url}/v1/{ORGANIZATION}/user/signin_with_api_key"
+            return httpx.post(sign_in, headers=headers, trust_env=False, timeout=60.0)
 
         with ThreadPoolExecutor(40) as pool:
             answers = as_completed([pool.submit(ask) for _ in range(40)])
@@ -329,12 +333,12 @@ def multipart(http: httpx.Client) -> dict[str, str]:
     }
 
 
-def test_a_body_has_to_come_in_time(tmp_path: Path) -> None:
+def test_a_body_has_to_come_in_time(url: str, tmp_path: Path) -> None:
     """408 for a form and for JSON, and the connection is closed; the conversation was never touched."""
-    with running(a_config(tmp_path, body_s=0.5)) as service, signed_in(service, service.key) as http:
+    with running(a_config(tmp_path, url, body_s=0.5)) as service, signed_in(service, service.key) as http:
         conversation = create(http)
-        url = f"/v1/{ORGANIZATION}/conversation/{conversation}/interact?{INTERACT}"
-        with begun(service, url, multipart(http), b"--X\r\n") as connection:
+        path = f"/v1/{ORGANIZATION}/conversation/{conversation}/interact?{INTERACT}"
+        with begun(service, path, multipart(http), b"--X\r\n") as connection:
             answer = everything(connection)
         assert answer.startswith("HTTP/1.1 408 ")
         assert "connection: close" in answer.lower()

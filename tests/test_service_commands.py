@@ -62,6 +62,14 @@ def test_set_up_in_the_working_directory(run: Run, tmp_path: Path) -> None:
     assert key.encode() not in (tmp_path / "stopgap-service.db").read_bytes()
 
 
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+def test_set_up_of_a_server(run: Run, url: str, tmp_path: Path) -> None:
+    """The secret alone lies in the working directory, where `stopgap serve` looks for it."""
+    assert run("service", "init", "--database", url).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["stopgap-service.secret"]
+    assert stat.S_IMODE(Path("stopgap-service.secret").stat().st_mode) == 0o600
+
+
 def test_users_and_keys(run: Run, url: str, tmp_path: Path) -> None:
     """Users with chosen permissions, in new organizations too; keys that are added, revoked and listed."""
     at = ("--database", url)
@@ -97,6 +105,7 @@ def test_users_and_keys(run: Run, url: str, tmp_path: Path) -> None:
         (["init", "--organization", "a b"], "write 1 to 64 letters, digits, _ or -"),
         (["init", "--database", "mysql://x"], "mysql is not supported"),
         (["init", "--database", "sqlite:///no/such/folder.db"], "cannot be used as a database"),
+        (["init", "--database", "postgresql://me:hunter2@127.0.0.1:1/x"], "me:***@127.0.0.1:1/x does not answer"),
         (["init", "--secret", "no/such/folder"], "cannot be written"),
     ],
 )
@@ -108,9 +117,9 @@ def test_wrong_usage(run: Run, tmp_path: Path, arguments: list[str], says: str) 
     assert ended.err.count("\n") == 1
 
 
-def test_wrong_names(run: Run) -> None:
+def test_wrong_names(run: Run, url: str) -> None:
     """Organizations, users, keys and permissions that there are not."""
-    run("service", "init")
+    run("service", "init", "--database", url)
     for arguments, says in [
         (["user", "add", "--organization", "acme"], "there is no organization acme"),
         (["user", "add", "--new-organization"], "organization default exists already"),
@@ -119,33 +128,35 @@ def test_wrong_names(run: Run) -> None:
         (["key", "add", "00" * 12], "there is no user"),
         (["key", "revoke", "00" * 12], "there is no key"),
     ]:
-        ended = run("service", *arguments)
+        ended = run("service", *arguments, "--database", url)
         assert (ended.code, ended.err.count("\n")) == (2, 1)
         assert says in ended.err
 
 
-def test_a_set_up_that_failed_can_be_repeated(run: Run) -> None:
+def test_a_set_up_that_failed_can_be_repeated(run: Run, url: str) -> None:
     """What stopped halfway, before there was an organization, is no second run."""
-    assert run("service", "init", "--secret", "no/such/folder").code == 2
-    assert run("service", "init").code == 0
+    assert run("service", "init", "--database", url, "--secret", "no/such/folder").code == 2
+    assert run("service", "init", "--database", url).code == 0
 
 
-def test_migrate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrate(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says from which version to which; commands say when it is needed."""
-    run("service", "init")
-    assert answer(run, "migrate") == {"before": schema.newest(), "after": schema.newest()}
-    assert "nothing to do" in run("service", "migrate").out
+    at = ("--database", url)
+    run("service", "init", *at)
+    assert answer(run, "migrate", *at) == {"before": schema.newest(), "after": schema.newest()}
+    assert "nothing to do" in run("service", "migrate", *at).out
     monkeypatch.setattr(schema, "newest", lambda: "9999")
-    ended = run("service", "key", "list")
+    ended = run("service", "key", "list", *at)
     assert ended.code == 2
     assert "run `stopgap service migrate`" in ended.err
 
 
-def test_the_database_may_be_named_by_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_may_be_named_by_the_environment(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a password need not be among the arguments, which every user of the machine can see."""
-    monkeypatch.setenv("STOPGAP_SERVICE_DATABASE", "sqlite:///elsewhere.db")
+    monkeypatch.setenv("STOPGAP_SERVICE_DATABASE", url)
     assert run("service", "init").code == 0
-    assert Path("elsewhere.db.secret").exists()
+    assert len(answer(run, "user", "list")) == 1
+    assert not Path("stopgap-service.db").exists()
 
 
 def test_without_the_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,22 @@
 """The conversation service's description of itself, held against what it does."""
 
+import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema_rs
 import pytest
+from service_helpers import NewUrl
 from service_rig import ORGANIZATION, SERVICE, Running, a_config, running
+from stopgap.engine.service.identity import IssuedKey
 from stopgap.engine.service.storage import History
+
+pytest_plugins = ("service_databases",)
 
 CREATE = "/conversation/?response_format=text"
 POSTS = (
@@ -20,8 +28,9 @@ POSTS = (
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(a_config(tmp_path_factory.mktemp("service"))) as found:
+def service(new_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    with running(a_config(folder, new_url(folder))) as found:
         yield found
 
 
@@ -32,8 +41,14 @@ def description(service: Running) -> Any:
 
 @pytest.fixture(scope="module")
 def http(service: Running) -> Iterator[httpx.Client]:
+    with signed_in(service, service.key) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def signed_in(service: Running, key: IssuedKey) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"{service.url}/v1/{ORGANIZATION}", trust_env=False, timeout=60.0) as client:
-        headers = {"x-api-key": service.key.key, "x-api-key-id": service.key.id, "x-user-id": service.user}
+        headers = {"x-api-key": key.key, "x-api-key-id": key.id, "x-user-id": key.user}
         token = client.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         yield client
@@ -120,3 +135,17 @@ def test_trouble_inside_is_a_problem_as_well(
     validator(description, "Problem").validate(answer.json())
     assert answer.json()["error_code"] == 500
     assert "secret" not in answer.text
+
+
+def test_the_service_is_what_its_description_says(service: Running, tmp_path: Path) -> None:
+    """Requests made up from the OpenAPI description meet no 5xx, and no answer that it does not tell of."""
+    examples = "15" if service.config.database.startswith("sqlite") else "5"  # what differs below is little
+    with signed_in(service, service.another()) as client:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
+            "-H", f"Authorization: {client.headers['Authorization']}", "--max-examples", examples, "--seed", "1",
+            "--no-color",
+        ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "6 passed" in done.stdout

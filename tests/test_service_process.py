@@ -1,4 +1,4 @@
-"""The conversation service as a process of its own: served, killed, stopped, fuzzed."""
+"""The conversation service as a process of its own: served, killed, stopped, two of them at once."""
 
 import json
 import os
@@ -16,10 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
-from service_rig import SERVICE, a_config, running
+from conftest import Run
+from service_rig import SERVICE
 from stopgap.engine.service._settings import ServiceSettings, load_service_config, service_id
 from stopgap.engine.service.storage import Database, History
 from stopgap.fillers import ConfigError
+
+pytest_plugins = ("service_databases",)
 
 TESTS = Path(__file__).parent
 SERVICE_TOML = """
@@ -36,21 +39,20 @@ id = "{service}"
 
 
 def serving(
-    folder: Path, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0
+    folder: Path, database: str, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0
 ) -> AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]:
-    """Run ``stopgap serve`` with a file, on a database in *folder*; yield its URL and process."""
-    database = f"sqlite:///{folder / 'service.db'}"
+    """Run ``stopgap serve`` with a file in *folder*; yield its URL and process."""
     text = SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
     (folder / "service.toml").write_text(text, encoding="utf-8")
-    return served(str(folder / "service.toml"))
+    return served(folder, "service.toml")
 
 
 @contextmanager
-def served(*options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run ``stopgap serve`` with *options*; yield its URL and process."""
+def served(folder: Path, *options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Run ``stopgap serve`` in *folder* with *options*; yield its URL and process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stopgap", "serve", *options, "--port", "0"],
-        stderr=subprocess.PIPE, text=True, cwd=TESTS, env={**os.environ, "NO_PROXY": "*"},
+        stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(TESTS)},
     )  # fmt: skip
     assert process.stderr is not None
     seen: list[str] = []
@@ -71,25 +73,21 @@ def served(*options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
         process.stderr.close()
 
 
-def set_up(folder: Path) -> dict[str, str]:
+def set_up(run: Run, database: str) -> dict[str, str]:
     """Make the database, and return the first user's key as ``stopgap service init`` told it."""
-    command = [sys.executable, "-m", "stopgap", "service", "init", "--json"]
-    done = subprocess.run(
-        [*command, "--database", f"sqlite:///{folder / 'service.db'}", "--organization", "acme"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    return told(run, "init", database)
 
 
-def add_user(folder: Path) -> dict[str, str]:
+def add_user(run: Run, database: str) -> dict[str, str]:
     """Return the key of a further user, as the command line makes it."""
-    command = [sys.executable, "-m", "stopgap", "service", "user", "add", "--json"]
-    done = subprocess.run(
-        [*command, "--database", f"sqlite:///{folder / 'service.db'}", "--organization", "acme"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, str] = json.loads(done.stdout)
+    return told(run, "user", "add", database)
+
+
+def told(run: Run, *arguments: str) -> dict[str, str]:
+    *command, database = arguments
+    ended = run("service", *command, "--json", "--database", database, "--organization", "acme")
+    assert ended.code == 0, ended.err
+    found: dict[str, str] = json.loads(ended.out)
     return found
 
 
@@ -118,15 +116,15 @@ def interact(http: httpx.Client, conversation: str, text: str) -> list[dict[str,
     return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
 
 
-def test_a_killed_service_has_kept_what_was_complete(tmp_path: Path) -> None:
+def test_a_killed_service_has_kept_what_was_complete(run: Run, url: str, tmp_path: Path) -> None:
     """Kill -9 while interactions run: each one that a client saw complete is stored, and no half one is."""
-    keys = [set_up(tmp_path), *(add_user(tmp_path) for _ in range(3))]
+    keys = [set_up(run, url), *(add_user(run, url) for _ in range(3))]
     completed: dict[str, list[str]] = {}
     enough = threading.Event()
 
-    def talk(url: str, key: dict[str, str]) -> None:
+    def talk(address: str, key: dict[str, str]) -> None:
         try:
-            with signed_in(url, key) as http:
+            with signed_in(address, key) as http:
                 conversation = create(http)
                 seen = completed.setdefault(conversation, [])
                 while True:
@@ -136,14 +134,14 @@ def test_a_killed_service_has_kept_what_was_complete(tmp_path: Path) -> None:
         except httpx.HTTPError:
             return
 
-    with serving(tmp_path) as (url, process), ThreadPoolExecutor(len(keys)) as pool:
-        talks = [pool.submit(talk, url, key) for key in keys]
+    with serving(tmp_path, url) as (address, process), ThreadPoolExecutor(len(keys)) as pool:
+        talks = [pool.submit(talk, address, key) for key in keys]
         assert enough.wait(60.0)
         process.send_signal(signal.SIGKILL)
         for talking in talks:
             talking.result(60.0)
 
-    database = Database.open(f"sqlite:///{tmp_path / 'service.db'}")
+    database = Database.open(url)
     for conversation, seen in completed.items():
         found = History(database).read("acme", conversation, user=None)
         ids = [interaction.id for interaction in found.interactions][1:]  # the first is the agent's opening
@@ -152,14 +150,14 @@ def test_a_killed_service_has_kept_what_was_complete(tmp_path: Path) -> None:
         assert [i.number for i in found.interactions] == list(range(1, len(ids) + 2))
         assert all(i.agent_message and i.record for i in found.interactions)
     database.close()
-    with serving(tmp_path) as (url, _), signed_in(url, add_user(tmp_path)) as http:
+    with serving(tmp_path, url) as (address, _), signed_in(address, add_user(run, url)) as http:
         assert interact(http, create(http), "hello")[-1]["type"] == "interaction-complete"
 
 
-def test_a_service_that_is_stopped_ends_what_runs(tmp_path: Path) -> None:
+def test_a_service_that_is_stopped_ends_what_runs(run: Run, url: str, tmp_path: Path) -> None:
     """SIGTERM while an answer is under way: the stream goes on to its end, then the process ends by itself."""
-    key = set_up(tmp_path)
-    with serving(tmp_path) as (url, process), signed_in(url, key) as http:
+    key = set_up(run, url)
+    with serving(tmp_path, url) as (address, process), signed_in(address, key) as http:
         conversation = create(http)
         query = "request_format=text&response_format=text"
         files = {"recorded_message": ("m.txt", b"wait=1.0", "text/plain")}
@@ -172,14 +170,16 @@ def test_a_service_that_is_stopped_ends_what_runs(tmp_path: Path) -> None:
         assert process.wait(20.0) in (0, -signal.SIGTERM)
 
 
-@pytest.mark.parametrize("drain_s", [0.0, 0.6])
-def test_answers_that_outlast_the_drain_end_with_an_error(tmp_path: Path, drain_s: float) -> None:
+@pytest.mark.parametrize(
+    ("new_url", "drain_s"), [("sqlite", 0.0), ("sqlite", 0.6), ("postgresql", 0.6)], indirect=["new_url"]
+)
+def test_answers_that_outlast_the_drain_end_with_an_error(run: Run, url: str, tmp_path: Path, drain_s: float) -> None:
     """They are not cut: their clients learn that nothing was stored, and go on with the next process."""
-    key = set_up(tmp_path)
+    key = set_up(run, url)
     query = "request_format=text&response_format=text"
     files = {"recorded_message": ("m.txt", b"wait=600", "text/plain")}
     form = {"initial_message_type": "user-message"}
-    with serving(tmp_path, drain_s=drain_s) as (url, process), signed_in(url, key) as http:
+    with serving(tmp_path, url, drain_s=drain_s) as (address, process), signed_in(address, key) as http:
         conversation = create(http)
         with http.stream("POST", f"/conversation/{conversation}/interact?{query}", data=form, files=files) as answer:
             lines = answer.iter_lines()
@@ -188,8 +188,37 @@ def test_answers_that_outlast_the_drain_end_with_an_error(tmp_path: Path, drain_
             last = json.loads(list(lines)[-1])
         assert (last["type"], last["http_error_code"]) == ("error", 503)
         assert process.wait(20.0) in (0, -signal.SIGTERM)
-    with serving(tmp_path) as (url, _), signed_in(url, key) as http:
+    with serving(tmp_path, url) as (address, _), signed_in(address, key) as http:
         assert interact(http, conversation, "hello")[-1]["full_message"] == "You have said 0 things before."
+
+
+def test_processes_share_conversations(run: Run, url: str, tmp_path: Path) -> None:
+    """Two serve one database: a token, a conversation, and who is at it are the same at both, whoever began."""
+    key = set_up(run, url)
+    query = "request_format=text&response_format=text"
+    form = {"initial_message_type": "user-message"}
+    files = {"recorded_message": ("m.txt", b"wait=600", "text/plain")}
+    with (
+        serving(tmp_path, url) as (first, _), serving(tmp_path, url) as (second, _), signed_in(first, key) as here,
+        httpx.Client(base_url=f"{second}/v1/acme", headers=here.headers, trust_env=False, timeout=60.0) as there,
+    ):  # fmt: skip
+        conversation = create(here)
+        path = f"/conversation/{conversation}"
+        assert interact(there, conversation, "hello")[-1]["full_message"] == "You have said 0 things before."
+        assert interact(here, conversation, "hello")[-1]["full_message"] == "You have said 1 things before."
+        again = there.post("/conversation/?response_format=text", json={"service_id": SERVICE})
+        assert again.status_code == 400  # one conversation at a time
+        with here.stream("POST", f"{path}/interact?{query}", data=form, files=files) as answer:
+            lines = answer.iter_lines()  # which, once forgotten, would hang up
+            next(lines)
+            assert there.post(f"{path}/interact?{query}", data=form, files=files).status_code == 409
+            assert there.post(f"{path}/finish/").status_code == 409
+        until = time.monotonic() + 30.0
+        while (status := there.post(f"{path}/finish/").status_code) == 409 and time.monotonic() < until:
+            time.sleep(0.01)  # until the first has seen that its client is gone
+        assert status == 204
+        assert here.post(f"{path}/interact?{query}", data=form, files=files).status_code == 409
+        assert interact(here, create(there), "hello")[-1]["type"] == "interaction-complete"
 
 
 class ChatEndpoint(BaseHTTPRequestHandler):
@@ -226,11 +255,11 @@ def chat_url() -> Iterator[str]:
     endpoint.server_close()
 
 
-def test_any_chat_endpoint_can_be_the_agent(tmp_path: Path, chat_url: str) -> None:
+def test_any_chat_endpoint_can_be_the_agent(run: Run, sqlite_url: str, tmp_path: Path, chat_url: str) -> None:
     """Instructions and what was said go to the endpoint, its tokens come as they are; it does not hear."""
     agent = f'agent_url = "{chat_url}"\nmodel = "m"\ninstructions = "Be brief."\n'
-    key = set_up(tmp_path)
-    with serving(tmp_path, agent) as (url, _), signed_in(url, key) as http:
+    key = set_up(run, sqlite_url)
+    with serving(tmp_path, sqlite_url, agent) as (address, _), signed_in(address, key) as http:
         conversation = create(http)
         events = interact(http, conversation, "Hello?")
         spoken = http.post(
@@ -249,13 +278,13 @@ def test_any_chat_endpoint_can_be_the_agent(tmp_path: Path, chat_url: str) -> No
 
 @pytest.mark.parametrize("options", [(), ("--instructions", "Be brief.")])
 def test_a_chat_endpoint_needs_no_file_and_no_instructions(
-    tmp_path: Path, chat_url: str, options: tuple[str, ...]
+    run: Run, sqlite_url: str, tmp_path: Path, chat_url: str, options: tuple[str, ...]
 ) -> None:
     """Its conversations can be opened without a word: the endpoint, which refuses to be asked nothing, is asked to."""
-    key = set_up(tmp_path)
-    given = ("--agent-url", chat_url, "--database", f"sqlite:///{tmp_path / 'service.db'}", *options)
+    key = set_up(run, sqlite_url)
+    given = ("--agent-url", chat_url, "--database", sqlite_url, *options)
     settings = ServiceSettings(agent_url=chat_url)
-    with served(*given) as (url, _), signed_in(url, key) as http:
+    with served(tmp_path, *given) as (address, _), signed_in(address, key) as http:
         create(http, service_id("default", settings))
     (opening,) = ChatEndpoint.asked[-1]["messages"]
     assert opening["role"] == "system"
@@ -266,18 +295,3 @@ def test_a_chat_endpoint_does_not_speak(chat_url: str) -> None:
     """Whoever writes that it does learns of it at the start, not from each answer."""
     with pytest.raises(ConfigError, match="does not speak; leave voice out"):
         load_service_config(None, services={"desk": {"agent_url": chat_url, "voice": True}})
-
-
-def test_the_service_is_what_its_description_says(tmp_path: Path) -> None:
-    """Requests made up from the OpenAPI description meet no 5xx, and no answer that it does not tell of."""
-    with running(a_config(tmp_path)) as service:
-        key = {"key": service.key.key, "key_id": service.key.id, "user": service.user}
-        with signed_in(service.url, key) as http:
-            authorization = http.headers["Authorization"]
-        command = [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
-            "-H", f"Authorization: {authorization}", "--max-examples", "15", "--seed", "1", "--no-color",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert "6 passed" in done.stdout

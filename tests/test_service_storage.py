@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import Server
 from service_helpers import SERVICE, Service, Worker, interaction, set_up, together
 from sqlalchemy import text
 from stopgap.engine.service.storage import (
@@ -137,8 +138,31 @@ def test_trouble_hides_secrets(tmp_path: Path) -> None:
     assert "does not answer" in str(gone.value)
     assert "hunter2" not in str(gone.value)
     (tmp_path / "x.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(DatabaseError, match="file is not a database"):
+    with pytest.raises(DatabaseError, match="refuses: file is not a database"):
         Database.open(f"sqlite:///{tmp_path / 'x.db'}")
+
+
+def encoded(server: Server, encoding: str) -> str:
+    """Return the URL of a new database that keeps text so."""
+    return server.new_database(f"in_{encoding.lower()}", "--encoding", encoding, "--locale=C", "--template=template0")
+
+
+def test_a_database_that_lacks_characters_is_refused(postgres: Server) -> None:
+    """At once, not with the first message that has one; the one sentence names the command that makes another."""
+    url = encoded(postgres, "LATIN1")
+    for use in (Database.migrate, Database.open):
+        with pytest.raises(UsageError, match=r"LATIN1, which lacks most characters; .* `createdb --encoding=UTF8"):
+            use(url)
+
+
+def test_a_database_made_without_a_locale_will_do(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it matter what the environment says of encodings."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    for service in set_up(encoded(postgres, "SQL_ASCII")):
+        lease = service.leases.reserve("org_1", service.user.id)
+        service.conversations.create(lease, NewConversation(SERVICE, {"tag": "😀"}), NewInteraction(1.0, "naïve 😀"))
+        found = service.history.read("org_1", lease.conversation, user=None)
+        assert (found.interactions[0].agent_message, found.conversation.tags["tag"]) == ("naïve 😀", "😀")
 
 
 def test_errors_show_no_parameters(service: Service) -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
 from ....fillers import UsageError
 
 PATIENCE_S = 10
 """s that a database may take to let somebody else's transaction end, or to answer at all."""
 PAUSE_S = 0.01
+WHOLE_ENCODINGS = ("UTF8", "SQL_ASCII")
+"""Of PostgreSQL's, those that keep every character: SQL_ASCII keeps the bytes that it is given."""
 WRITES = "stopgap_writes"
 """Execution option of transactions that will write."""
 
@@ -104,13 +106,37 @@ def engine_at(url: URL) -> Engine:
     try:
         return create_engine(
             url,
-            connect_args={"connect_timeout": PATIENCE_S, **alive},
+            # said here, it does not depend on the environment, nor on a database made without a locale (SQL_ASCII)
+            connect_args={"connect_timeout": PATIENCE_S, "client_encoding": "utf8", **alive},
             pool_pre_ping=True,  # a server that was restarted is not the next request's trouble
             pool_timeout=PATIENCE_S,
             **common,
         )
     except (ModuleNotFoundError, NoSuchModuleError) as exc:
         raise UsageError("PostgreSQL needs its driver: pip install 'stopgap[service,postgres]'") from exc
+
+
+def check_encoding(connection: Connection, name: str) -> None:
+    """Check that the database keeps every character: that it does not would only show with the first message.
+
+    Raises:
+        UsageError: naming the command that makes one which does.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    found = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if found not in WHOLE_ENCODINGS:
+        raise UsageError(
+            f"{name} keeps text as {found}, which lacks most characters; "
+            "make a database with `createdb --encoding=UTF8 --template=template0`"
+        )
+
+
+def trouble(exc: DBAPIError) -> str:
+    """Return what *exc* is about, in a line: that the database does not answer, or what it said."""
+    said = " ".join(str(exc.orig).split("\nLINE ")[0].split())  # PostgreSQL goes on with the statement
+    reached = not isinstance(exc, OperationalError | InterfaceError)
+    return f"refuses: {said}" if reached else f"does not answer: {said}"
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

@@ -56,6 +56,7 @@ class Database:
         database = cls(_connect.engine_at(parsed), name, now)
         try:
             with database.reading() as session:
+                _connect.check_encoding(session.connection(), name)
                 found = _schema.version_of(session.connection())
             _schema.check(found, name)
         except BaseException:
@@ -82,6 +83,7 @@ class Database:
         database = Database(_connect.engine_at(parsed), name)
         try:
             with database.writing() as session:
+                _connect.check_encoding(session.connection(), name)
                 return _schema.upgrade(session.connection(), name)
         finally:
             database.close()
@@ -160,6 +162,6 @@ class Database:
         except IntegrityError:
             raise  # whoever writes knows what that means
         except DBAPIError as exc:
-            raise DatabaseError(f"{self.name} does not answer: {str(exc.orig).strip()}") from exc
+            raise DatabaseError(f"{self.name} {_connect.trouble(exc)}") from exc
         except PoolTimeout as exc:
             raise DatabaseError(f"{self.name} has no connection free within {_connect.PATIENCE_S} s") from exc

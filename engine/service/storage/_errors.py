@@ -2,7 +2,7 @@
 
 StopgapError
 ├── SchemaError              the operator: the database is not of this version's shape
-├── DatabaseError            the outside world: the database does not answer (503); try again later
+├── DatabaseError            the outside world: the database does not answer, or refuses (503); try again later
 └── RefusedError             the request cannot be granted as things stand
     ├── NotFoundError        no such thing in this organization (404)
     ├── BusyError            somebody else is at it (409); it may work a little later
@@ -20,7 +20,7 @@ class SchemaError(StopgapError):
 
 
 class DatabaseError(StopgapError):
-    """A database that does not answer, or not in time."""
+    """A database that does not answer, or not in time, or refuses."""
 
 
 class RefusedError(StopgapError):
