@@ -243,6 +243,12 @@ class Line:
         self.held_since = None
         self.post(Stop(flush=True))
 
+    def has_heard(self, clip: Clip, at: float, turn: int) -> None:
+        """Remember that *clip* began at *at* in turn number *turn*."""
+        self.selector.heard(clip)
+        if clip.kind.spoken:
+            self.conversation.spoke(at, turn)
+
     async def until_drained(self, turn: Owner) -> None:
         """Wait until less than `QUEUE_AHEAD_S` of reply is queued, or *turn* is over. Not on a virtual clock."""
         if self._engine.work.inline:
@@ -307,9 +313,7 @@ class Line:
         clip = owner.on_sound(event, at, self.output.time_of(event.requested_frame))
         if event.what is Heard.STARTED and clip is not None:
             self._engine.count("fillers")
-            self.selector.heard(clip)
-            if clip.kind.spoken:
-                self.conversation.spoke(at, owner.number)
+            self.has_heard(clip, at, owner.number)
         elif event.what is Heard.SKIPPED:
             self._engine.count("skipped")
         if event.what is not Heard.STARTED:

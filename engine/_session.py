@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -148,6 +148,22 @@ class Session:
             self._turn.plan(first=True)
             self._engine.work.submit(self._turn.predict)  # last: the thread that wakes takes the interpreter's lock
             return self._turn
+
+    def remember(self, heard: Iterable[tuple[str, float]]) -> None:
+        """Take in what the conversation heard elsewhere: in another process, or before it was transferred.
+
+        These fillers are not repeated while others are left, and count in the limits. Call it before the first turn.
+
+        Args:
+            heard: Clips' ids in the order in which they were heard, each with how many s ago it began. Ids that no
+                clip has are passed by.
+        """
+        with self._line.lock:
+            now = self._line.sync()
+            clips = {clip.id: clip for clip in self._engine.bank.clips(self.rate)}
+            for name, ago_s in heard:
+                if (clip := clips.get(name)) is not None:
+                    self._line.has_heard(clip, now - ago_s, turn=0)
 
     def user_speaking(self) -> None:
         """The user speaks: everything fades within 20 ms; cue sheet and reply wait for `resume` or `Turn.cancel`."""

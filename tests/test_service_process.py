@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ id = "{service}"
 
 
 def serving(
-    folder: Path, database: str, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0
+    folder: Path, database: str, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0, head: str = ""
 ) -> AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]:
     """Run ``stopgap serve`` with a file in *folder*; yield its URL and process."""
-    text = SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
+    text = head + SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
     (folder / "service.toml").write_text(text, encoding="utf-8")
     return served(folder, "service.toml")
 
@@ -219,6 +219,26 @@ def test_processes_share_conversations(run: Run, url: str, tmp_path: Path) -> No
         assert status == 204
         assert here.post(f"{path}/interact?{query}", data=form, files=files).status_code == 409
         assert interact(here, create(there), "hello")[-1]["type"] == "interaction-complete"
+
+
+def test_a_filler_is_not_repeated_in_another_process(run: Run, sqlite_url: str, tmp_path: Path) -> None:
+    """A conversation that is answered here and there hears six different phrases; there are more."""
+    key = set_up(run, sqlite_url)
+    (tmp_path / "stopgap.toml").write_text('mode = "ladder"\n[limits]\nper_minute = "unlimited"\n[[ladder]]\n'
+                                           'after_ms = 50\nkind = "phrase"\n', encoding="utf-8")  # fmt: skip
+    fillers = 'fillers = "stopgap.toml"'
+    with (
+        serving(tmp_path, sqlite_url, head=fillers) as (first, _),
+        serving(tmp_path, sqlite_url, head=fillers) as (second, _), signed_in(first, key) as here,
+        httpx.Client(base_url=f"{second}/v1/acme", headers=here.headers, trust_env=False, timeout=60.0) as there,
+    ):  # fmt: skip
+        conversation = create(here)
+        for http in (here, there, there, here, there, here):
+            assert interact(http, conversation, "wait=0.3")[-1]["type"] == "interaction-complete"
+    with closing(Database.open(sqlite_url)) as database:
+        interactions = History(database).read("acme", conversation, user=None).interactions[1:]
+    heard = [sound["clip"] for found in interactions for sound in (found.record or {})["sounds"]]
+    assert len(heard) == len(set(heard)) == 6
 
 
 class ChatEndpoint(BaseHTTPRequestHandler):

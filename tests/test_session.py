@@ -802,3 +802,30 @@ def test_a_wait_that_outlasts_the_sheet_is_planned_on(bank: ClipBank) -> None:
     starts = [start for clip, start in heard[0] if clip != "typing"]
     assert sum(start > 31.0 for start in starts) >= 2
     assert heard[0] == heard[1] == heard[2]
+
+
+def test_what_was_heard_elsewhere_is_not_repeated(manager: FillerManager, clock: VirtualClock) -> None:
+    """A conversation that is taken over goes on with its fillers where it was; ids that are gone do no harm."""
+    hesitations = [clip for clip in manager.bank.clips(RATE) if clip.kind is Kind.HESITATION]
+    session = manager.session(SilentOutput(RATE))
+    session.remember([("gone", 9.0), *((clip.id, 5.0) for clip in hesitations[:-1])])
+    turn = session.begin()
+    clock.advance(1.0)
+    assert [sound.clip for sound in turn.record.sounds] == [hesitations[-1].id]
+
+
+def test_what_was_heard_elsewhere_counts_in_the_limits(bank: ClipBank, clock: VirtualClock) -> None:
+    """What was heard less than a minute ago uses up the minute's fillers, until the minute is over."""
+    config = stopgap.load_config({**LADDER, "limits": {"per_minute": 1}})
+    with FillerManager(config, clock=clock, bank=bank) as manager:
+        session = manager.session(SilentOutput(RATE))
+        session.remember([("um", 50.0)])
+        first = session.begin()
+        clock.advance(5.0)
+        first.cancel("over")
+        clock.advance(6.0)
+        second = session.begin()
+        clock.advance(1.0)
+    assert ([sound.kind for sound in first.record.sounds], [sound.kind for sound in second.record.sounds]) == (
+        [], [Kind.HESITATION]
+    )  # fmt: skip

@@ -25,6 +25,8 @@ from .storage import Lease, NewConversation, Words
 
 HISTORY = 200
 """Interactions before this one that an agent is told of."""
+REMEMBERED = 50
+"""Interactions whose fillers are looked up where a conversation goes on in another process, or after a while."""
 MOST_TAGS = 20
 router = APIRouter(prefix="/v1/{organization}")
 Format = Literal["text", "voice"]
@@ -170,6 +172,9 @@ async def interact_with_conversation(
         service = _service(parts, found.service, response_format)
         if sent.audio is not None and service.settings.agent_url is not None:
             raise refused(400, "this service does not hear; send text")
+        if not parts.sessions.knows(conversation_id, found.interactions):
+            heard = await asyncio.to_thread(parts.history.heard, conversation_id, last=REMEMBERED)
+            parts.sessions.begin(conversation_id, found.interactions, heard)
         # only now: it is dear, and nobody should have it done for a conversation that is not theirs
         audio = None if sent.audio is None else await parts.decoding.run(decoded, sent.audio, audio_config)
         request = AgentRequest(
@@ -214,7 +219,7 @@ def _service(parts: Runtime, service_id: str, response_format: Format) -> Servic
 def _unit(parts: Runtime, lease: Lease, creates: NewConversation | None) -> StoredUnit:
     def on_end(stored: bool) -> None:
         if stored or creates is None:
-            parts.sessions.give_back(lease.conversation)
+            parts.sessions.give_back(lease.conversation, stored=stored)
         else:
             parts.sessions.forget(lease.conversation)
 

@@ -19,6 +19,12 @@ _WORDS = (
     .order_by(INTERACTIONS.c.number.desc())
     .limit(bindparam("last"))
 )
+_RECORDS = (
+    select(INTERACTIONS.c.started_at, INTERACTIONS.c.record)
+    .where(INTERACTIONS.c.conversation_id == bindparam("conversation"))
+    .order_by(INTERACTIONS.c.number.desc())
+    .limit(bindparam("last"))
+)
 Words = tuple[tuple[str | None, str], ...]
 """What the user said (None: nothing) and what the agent answered, in order."""
 
@@ -62,6 +68,24 @@ class History:
             )
             found = [as_interaction(interaction) for interaction in session.scalars(newest)]
             return Transcript(as_conversation(row), tuple(reversed(found)))
+
+    def heard(self, conversation: str, *, last: int) -> tuple[tuple[str, float], ...]:
+        """Return the fillers that were heard in a conversation's *last* interactions, in order.
+
+        Returns:
+            Ids of clips, each with how many s ago it began.
+
+        Raises:
+            DatabaseError: if the database does not answer.
+        """
+        with self._database.asking() as connection:
+            now = self._database.now(connection)
+            newest = connection.execute(_RECORDS, {"conversation": conversation, "last": last}).all()
+        return tuple(
+            (sound["clip"], now - started_at - sound["start_s"])
+            for started_at, record in reversed(newest)
+            for sound in (record or {}).get("sounds", ())
+        )
 
     def interaction(
         self, organization: str, conversation: str, interaction: str, *, user: str | None

@@ -28,7 +28,7 @@ _CLAIM = (
     update(CONVERSATIONS)
     .where(OWNED, CONVERSATIONS.c.finished_at.is_(None), vacant(CONVERSATIONS))
     .values(_GRANTED)
-    .returning(CONVERSATIONS.c.user_id, CONVERSATIONS.c.service_id)
+    .returning(CONVERSATIONS.c.user_id, CONVERSATIONS.c.service_id, CONVERSATIONS.c.interaction_count)
 )
 HELD_USER = and_(
     USERS.c.id == bindparam("user"),
@@ -74,6 +74,8 @@ class Resumed:
     lease: Lease
     service: str
     """Id of the service that it is with."""
+    interactions: int
+    """That it has been through."""
     words: Words
 
 
@@ -140,8 +142,8 @@ class Leases:
             NotFoundError: as of `claim`, like the others.
         """
         with self._database.changing() as connection:
-            lease, service = self._claim(connection, organization, conversation, user)
-            return Resumed(lease, service, words(connection, conversation, last))
+            lease, service, interactions = self._claim(connection, organization, conversation, user)
+            return Resumed(lease, service, interactions, words(connection, conversation, last))
 
     def renew(self, lease: Lease) -> Lease:
         """Return the lease with as much time as a new one.
@@ -168,13 +170,13 @@ class Leases:
 
     def _claim(
         self, connection: Connection, organization: str, conversation: str, user: str | None
-    ) -> tuple[Lease, str]:
+    ) -> tuple[Lease, str, int]:
         names, now = named(organization, conversation, user), self._database.now(connection)
         lease = self._new(now, organization, user or "", conversation, creates=False)
         granted = {**names, "owner": lease.owner, "until": lease.until, "now": now}
         taken = connection.execute(_CLAIM, granted).one_or_none()
         if taken is not None:
-            return replace(lease, user=taken.user_id), taken.service_id
+            return replace(lease, user=taken.user_id), taken.service_id, taken.interaction_count
         found = connection.execute(_FIND, names).one_or_none()
         if found is None:
             raise missing(organization, conversation)
