@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ PATIENCE_S = 0.5
 """s that Redis may take to answer."""
 RETRY_S = 10.0
 """s for which it is then left alone."""
+SWEEP_S = 5.0
+"""s between two sweeps of counts that have run out."""
 _PLAIN = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
 
 
@@ -86,7 +89,9 @@ class RateLimits:
             if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 100_000:
                 raise UsageError(f"{endpoint} = {number} requests a minute: write a whole number from 1 to 100000")
         self._items = {endpoint: RateLimitItemPerMinute(number) for endpoint, number in wanted.items()}
-        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._memory = MemoryStorage()
+        self._sweep_at = 0.0
+        self._own = MovingWindowRateLimiter(self._memory)
         self._shared = None if storage == "memory://" else MovingWindowRateLimiter(_redis(storage))
         self._skip_until = 0.0
         self._warned = False
@@ -118,7 +123,25 @@ class RateLimits:
                 if not self._warned:
                     self._warned = True
                     logger.warning("rate limits are counted per process: Redis does not answer: %s", exc.storage_error)
+        return self._counted_here(item, names)
+
+    def _counted_here(self, item: RateLimitItemPerMinute, names: tuple[str, ...]) -> Allowance:
+        """Count in memory. The library by itself starts a thread to drop old counts up to a hundred times a second."""
+        now = time.monotonic()
+        self._memory.timer = _Sweep(alive=now < self._sweep_at)
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
         return _asked(self._own, item, names)
+
+
+class _Sweep(threading.Timer):
+    """Tells the library's storage whether a sweep is to come: where none is, it begins one."""
+
+    def __init__(self, *, alive: bool) -> None:
+        self._alive = alive
+
+    def is_alive(self) -> bool:
+        return self._alive
 
 
 def _asked(limiter: MovingWindowRateLimiter, item: RateLimitItemPerMinute, names: tuple[str, ...]) -> Allowance:
