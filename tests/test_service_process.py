@@ -1,15 +1,12 @@
 """The conversation service as a process of its own: served, killed, stopped, two of them at once."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,102 +15,12 @@ import httpx
 import pytest
 from conftest import Run
 from service_rig import SERVICE
+from service_serving import add_user, create, interact, served, serving, set_up, signed_in
 from stopgap.engine.service._settings import ServiceSettings, load_service_config, service_id
 from stopgap.engine.service.storage import Database, History
 from stopgap.fillers import ConfigError
 
 pytest_plugins = ("service_databases",)
-
-TESTS = Path(__file__).parent
-SERVICE_TOML = """
-database = "{database}"
-drain_s = {drain_s}
-[rates]
-sign_in = 10000
-sign_in_origin = 10000
-create = 10000
-interact = 10000
-[services.desk]
-id = "{service}"
-"""
-
-
-def serving(
-    folder: Path, database: str, agent: str = 'agent = "service_rig:agent"', *, drain_s: float = 10.0, head: str = ""
-) -> AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]:
-    """Run ``stopgap serve`` with a file in *folder*; yield its URL and process."""
-    text = head + SERVICE_TOML.format(database=database, service=SERVICE, drain_s=drain_s) + agent
-    (folder / "service.toml").write_text(text, encoding="utf-8")
-    return served(folder, "service.toml")
-
-
-@contextmanager
-def served(folder: Path, *options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run ``stopgap serve`` in *folder* with *options*; yield its URL and process."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stopgap", "serve", *options, "--port", "0"],
-        stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(TESTS)},
-    )  # fmt: skip
-    assert process.stderr is not None
-    seen: list[str] = []
-    try:
-        for line in process.stderr:
-            seen.append(line)
-            if line.startswith("listening on "):
-                break
-        else:
-            pytest.fail("".join(seen))
-        log = threading.Thread(target=lambda: seen.extend(process.stderr or ()), daemon=True)
-        log.start()
-        yield seen[-1].removeprefix("listening on ").strip(), process
-    finally:
-        process.kill()
-        process.wait()
-        log.join(5.0)
-        process.stderr.close()
-
-
-def set_up(run: Run, database: str) -> dict[str, str]:
-    """Make the database, and return the first user's key as ``stopgap service init`` told it."""
-    return told(run, "init", database)
-
-
-def add_user(run: Run, database: str) -> dict[str, str]:
-    """Return the key of a further user, as the command line makes it."""
-    return told(run, "user", "add", database)
-
-
-def told(run: Run, *arguments: str) -> dict[str, str]:
-    *command, database = arguments
-    ended = run("service", *command, "--json", "--database", database, "--organization", "acme")
-    assert ended.code == 0, ended.err
-    found: dict[str, str] = json.loads(ended.out)
-    return found
-
-
-@contextmanager
-def signed_in(url: str, key: dict[str, str]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{url}/v1/acme", trust_env=False, timeout=60.0) as http:
-        headers = {"x-api-key": key["key"], "x-api-key-id": key["key_id"], "x-user-id": key["user"]}
-        token = http.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield http
-
-
-def create(http: httpx.Client, service: str = SERVICE) -> str:
-    created = http.post("/conversation/?response_format=text", json={"service_id": service}).raise_for_status()
-    events = [json.loads(line) for line in created.text.splitlines()]
-    assert events[-1]["type"] == "interaction-complete", events
-    return str(events[0]["conversation_id"])
-
-
-def interact(http: httpx.Client, conversation: str, text: str) -> list[dict[str, Any]]:
-    query = "request_format=text&response_format=text"
-    answer = http.post(
-        f"/conversation/{conversation}/interact?{query}", data={"initial_message_type": "user-message"},
-        files={"recorded_message": ("m.txt", text.encode(), "text/plain")},
-    )  # fmt: skip
-    return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
 
 
 def test_a_killed_service_has_kept_what_was_complete(run: Run, url: str, tmp_path: Path) -> None:

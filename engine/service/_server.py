@@ -1,42 +1,22 @@
-"""Serving: uvicorn, and logs as JSON lines."""
+"""Serving: uvicorn, with answers that end in order."""
 
 import asyncio
 import gc
 import logging.config
-import math
 import socket
-import sys
-from typing import Any
+from collections.abc import Callable
 
 import uvicorn
 
-from ...fillers import UsageError
 from ._app import create_app
+from ._ending import cut_after_s
+from ._listening import BACKLOG, bound, say_listening
+from ._logs import LOGGING
 from ._runtime import Runtime
 from ._settings import ServiceConfig
 
 CONNECTIONS = 2000
-"""Connections at once; what is more is answered 503."""
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "{levelname}{name}{message}",
-            "style": "{",
-            "timestamp": "time",
-            "rename_fields": {"levelname": "level", "name": "logger"},
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-    "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {"stopgap": {"level": "INFO"}},
-}
-
-
-GRACE_S = 5
-"""s in which interactions that were stopped tell their clients so; then connections are cut."""
+"""Connections at once and process; what is more is answered 503."""
 
 
 class Server(uvicorn.Server):
@@ -46,15 +26,29 @@ class Server(uvicorn.Server):
         settings: Uvicorn's.
         runtime: Whose interactions those are.
         drain_s: s until then, from the signal.
+        on_serving: Called with True when connections are accepted, and with False as soon as none is any more.
     """
 
-    def __init__(self, settings: uvicorn.Config, runtime: Runtime, drain_s: float) -> None:
+    def __init__(
+        self,
+        settings: uvicorn.Config,
+        runtime: Runtime,
+        drain_s: float,
+        on_serving: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         super().__init__(settings)
         self._runtime = runtime
         self._drain_s = drain_s
+        self._on_serving = on_serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        await super().startup(sockets)
+        self._on_serving(True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nothing more, and end."""
+        self._on_serving(False)
         stopping = asyncio.create_task(self._stop(), name="stopgap-drain")
         try:
             await super().shutdown(sockets)
@@ -64,6 +58,14 @@ class Server(uvicorn.Server):
     async def _stop(self) -> None:
         await asyncio.sleep(self._drain_s)
         await self._runtime.stop()
+
+
+def settings_for(config: ServiceConfig, runtime: Runtime) -> uvicorn.Config:
+    """Return what uvicorn is to know of a server of *runtime*."""
+    return uvicorn.Config(
+        create_app(config, runtime), log_config=None, access_log=False, server_header=False, backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=cut_after_s(config),
+    )  # fmt: skip
 
 
 def run(config: ServiceConfig, host: str, port: int) -> None:
@@ -81,15 +83,8 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
     logging.config.dictConfig(LOGGING)
     runtime = Runtime.open(config)
     gc.freeze()  # what lives as long as the process need not be looked through again and again
-    settings = uvicorn.Config(
-        create_app(config, runtime), host, port, log_config=None, access_log=False, server_header=False,
-        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=max(1, math.ceil(config.drain_s)) + GRACE_S,
-    )  # fmt: skip
-    try:
-        listener = settings.bind_socket()
-    except SystemExit:
-        raise UsageError(f"{host}:{port} cannot be listened on; is something else there?") from None
-    with listener:
-        listener.listen(settings.backlog)  # who reads the line below may connect at once, and waits for the rest
-        print(f"listening on http://{host}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
+    settings = settings_for(config, runtime)
+    with bound(host, port) as listener:
+        listener.listen(BACKLOG)  # who reads the line below may connect at once, and waits for the rest
+        say_listening(host, listener.getsockname()[1])
         Server(settings, runtime, config.drain_s).run([listener])

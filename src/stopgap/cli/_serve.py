@@ -31,6 +31,9 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8080,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes, one a core; count rates in Redis then (rate_storage).")
+    ] = 1,
 ) -> None:
     """Serve an agent: conversations over HTTP, with fillers in the event stream.
 
@@ -38,7 +41,6 @@ def serve(
     output. SIGTERM or Ctrl+C: no new requests, running answers end within drain_s (30 s).
     """
     check_extra()
-    from stopgap.engine.service._server import run
     from stopgap.engine.service._settings import load_service_config, service_id
 
     changes: dict[str, Any] = {}
@@ -51,7 +53,14 @@ def serve(
     settings = load_service_config(config, **changes)
     for name, service in settings.services.items():
         typer.echo(f"service {name}: id {service_id(name, service)}", err=True)
-    run(settings, host, port)
+    if workers == 1:
+        from stopgap.engine.service._server import run
+
+        run(settings, host, port)
+    else:  # the parent of workers does without most of what they import
+        from stopgap.engine.service._supervisor import run_workers
+
+        run_workers(settings, host, port, workers)
 
 
 def _service(
