@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ...fillers import StopgapError, UsageError
 from ._child import Told, What, serve
-from ._ending import ended_after_s
+from ._ending import CLOSING_S, ended_after_s
 from ._listening import Listeners, say_listening
 from ._logs import LOGGING
 from ._settings import ServiceConfig
@@ -221,6 +221,7 @@ class Supervisor:
         if number in (signal.SIGTERM, signal.SIGINT) and not self._stopping:
             self._stop()
         elif number == signal.SIGINT:  # once more: somebody does not want to wait, and uvicorn knows what to do then
+            self._kill_at = min(self._kill_at, time.monotonic() + CLOSING_S)
             for worker in self._all():
                 if worker.process.pid is not None:
                     os.kill(worker.process.pid, signal.SIGINT)
@@ -244,6 +245,6 @@ class Supervisor:
             self._start(place)
         if now >= self._kill_at:
             self._kill_at = math.inf
-            logger.warning("%d workers did not end in time and were killed", len(self._all()))
             for worker in self._all():
+                logger.warning("worker %s did not end in time and is killed", worker.process.pid)
                 worker.process.kill()
