@@ -22,6 +22,7 @@ from stopgap.engine.service.storage import Accounts, Database, History
 from stopgap.fillers import UsageError
 
 from ._measure import Spread
+from ._processes import Processes
 from ._trace import TraceTurn, read_trace
 
 TRACE = "voice_mixed_dev"
@@ -33,6 +34,8 @@ GROWTH = 1.05
 """Times its size at a fifth of the run that the process may have at the end."""
 PAUSE_S = 0.5
 """s at most between an answer and the next message of a conversation."""
+BEGIN_S = 5.0
+"""s within which all conversations have begun."""
 MOST_EACH = 400
 """Interactions of a conversation: they are read back at once."""
 LONGEST_S = 20.0
@@ -54,6 +57,8 @@ class ServiceReport:
     """What ``stopgap bench service`` prints."""
 
     machine: str
+    workers: int
+    """Processes of the service."""
     conversations: int
     interactions: int
     """That were answered."""
@@ -68,7 +73,9 @@ class ServiceReport:
     errors: int
     """Error events and broken streams."""
     memory_mb: tuple[float, ...]
-    """MB of the service's process after each tenth of the interactions."""
+    """MB of the service's processes together after each tenth of the interactions."""
+    cpu_ms: float
+    """ms of a processor that the service took for each interaction."""
 
     @property
     def targets(self) -> dict[str, bool]:
@@ -99,6 +106,7 @@ class _Seen:
 
 def measure_service(
     *,
+    workers: int = 2,
     conversations: int = 200,
     interactions: int = 10_000,
     seed: int = 1,
@@ -107,6 +115,7 @@ def measure_service(
     """Run a service in a process of its own, and talk to it from this one, over loopback.
 
     Args:
+        workers: Processes of the service.
         conversations: At once.
         interactions: In all.
         seed: Of the waits that are drawn from the trace, and of the pauses between.
@@ -121,15 +130,16 @@ def measure_service(
     with tempfile.TemporaryDirectory(prefix="stopgap-bench-") as name:
         folder = Path(name)
         tokens = _set_up(folder, conversations)
-        with _serving(folder) as (url, process):
-            began_at = time.monotonic()
-            seen = asyncio.run(_talk(url, tokens, waits, interactions, random.Random(seed), process.pid, advance))
-            seconds = time.monotonic() - began_at
+        with _serving(folder, workers) as (url, process):
+            service = Processes(process.pid)
+            began_at, cpu_s = time.monotonic(), service.cpu_s
+            seen = asyncio.run(_talk(url, tokens, waits, interactions, random.Random(seed), service, advance))
+            seconds, cpu_s = time.monotonic() - began_at, service.cpu_s - cpu_s
         late, lost = _compared(folder, seen)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return ServiceReport(
-        machine, conversations, seen.answered, seconds, len(late), Spread.of(late), Spread.of(seen.lags_ms), lost,
-        seen.errors, tuple(seen.memory_mb),
+        machine, workers, conversations, seen.answered, seconds, len(late), Spread.of(late), Spread.of(seen.lags_ms),
+        lost, seen.errors, tuple(seen.memory_mb), 1000.0 * cpu_s / max(1, seen.answered),
     )  # fmt: skip
 
 
@@ -150,8 +160,9 @@ def _set_up(folder: Path, users: int) -> list[str]:
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def _serving(folder: Path, workers: int) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     command = [sys.executable, "-m", "stopgap", "serve", str(folder / "service.toml"), "--port", "0"]
+    command += ["--workers", str(workers)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stderr=log, text=True)
     try:
@@ -169,7 +180,7 @@ def _serving(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
 
 
 async def _talk(
-    url: str, tokens: list[str], waits: list[TraceTurn], interactions: int, rng: random.Random, pid: int,
+    url: str, tokens: list[str], waits: list[TraceTurn], interactions: int, rng: random.Random, service: Processes,
     advance: Callable[[int], None],
 ) -> _Seen:  # fmt: skip
     seen = _Seen()
@@ -181,6 +192,7 @@ async def _talk(
         async def converse(token: str, rng: random.Random) -> None:
             headers = {"Authorization": f"Bearer {token}"}
             body = {"service_id": SERVICE}
+            await asyncio.sleep(rng.uniform(0.0, BEGIN_S))
             async with http.post("conversation/?response_format=voice", json=body, headers=headers) as created:
                 first = (await created.text()).partition("\n")[0]
             if created.status != 201:
@@ -194,7 +206,7 @@ async def _talk(
                 seen.answered += 1
                 advance(1)
                 if seen.answered % max(1, interactions // 10) == 0:
-                    seen.memory_mb.append(_memory_mb(pid))
+                    seen.memory_mb.append(service.memory_mb)
 
         await asyncio.gather(*(converse(token, random.Random(rng.random())) for token in tokens))
         watching.cancel()
@@ -238,11 +250,6 @@ async def _watch_lag(seen: _Seen) -> None:
         due = loop.time() + 0.02
         await asyncio.sleep(0.02)
         seen.lags_ms.append(1000.0 * max(0.0, loop.time() - due))
-
-
-def _memory_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _compared(folder: Path, seen: _Seen) -> tuple[list[float], int]:

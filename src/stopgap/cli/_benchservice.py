@@ -10,6 +10,7 @@ from ._serviceoptions import check_extra
 
 
 def service(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the service.")] = 2,
     conversations: Annotated[int, typer.Option(min=1, max=1000, help="Conversations at once.")] = 200,
     interactions: Annotated[int, typer.Option(min=10, max=1_000_000, help="Interactions in all.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the waits and pauses.")] = 1,
@@ -17,13 +18,15 @@ def service(
 ) -> None:
     """Measure the conversation service on this machine: how late fillers leave, what is lost, how memory grows.
 
-    The service runs in a process of its own, its clients in this one; waits are drawn from a bundled trace.
+    The service runs in processes of its own, its clients in this one; waits are drawn from a bundled trace.
     """
     check_extra()
     from stopgap.benchmarks._service import measure_service
 
     with progress("interactions", interactions) as advance:
-        report = measure_service(conversations=conversations, interactions=interactions, seed=seed, advance=advance)
+        report = measure_service(
+            workers=workers, conversations=conversations, interactions=interactions, seed=seed, advance=advance
+        )
     if as_json:
         print_json(report.as_dict())
         return
@@ -35,6 +38,10 @@ def service(
     typer.echo(
         f"{report.interactions:,} interactions in {report.conversations} conversations at once, "
         f"{report.interactions / report.seconds:.0f} a second; lost: {report.lost}; errors: {report.errors}"
+    )
+    typer.echo(
+        f"{report.workers} {'process' if report.workers == 1 else 'processes'}, "
+        f"{report.cpu_ms:.1f} ms of processor time an interaction"
     )
     typer.echo("memory, MB, after each tenth: " + " ".join(f"{found:.0f}" for found in report.memory_mb))
     typer.echo(f"measured on: {report.machine}")
