@@ -90,7 +90,9 @@ class Line:
     def __init__(self, engine: Engine, output: Output, seed: int, listener: Listener | None = None) -> None:
         self.lock = threading.RLock()
         self.output = output
-        self.mixer = new_mixer(output.rate, engine.config.reply.preroll_ms)
+        self._silent = isinstance(output, SilentOutput)
+        replies = output.owns_reply and not self._silent
+        self.mixer = new_mixer(output.rate, engine.config.reply.preroll_ms, replies=replies)
         self.conversation = Conversation()
         self.selector = Selector(engine.config.selection.order, random.Random(seed))
         self.newest: Owner | None = None
@@ -118,7 +120,6 @@ class Line:
         self.next_start_at = math.inf
         """The first of these."""
         self._broken = False
-        self._silent = isinstance(output, SilentOutput)
         put_right_in_children(self)
 
     @property

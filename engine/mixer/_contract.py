@@ -5,7 +5,7 @@ from typing import Protocol
 from ...fillers import Samples
 from ._commands import Command
 from ._core import native_available
-from ._native_mixer import NativeMixer
+from ._native_mixer import REPLY_RING_S, NativeMixer
 from ._reference import ReferenceMixer
 from ._schedule import MixerEvent
 from ._tap import TapBlock
@@ -75,11 +75,14 @@ class Mixer(Protocol):
         ...
 
 
-def new_mixer(rate: int, preroll_ms: float = 0.0) -> Mixer:
+def new_mixer(rate: int, preroll_ms: float = 0.0, *, replies: bool = True) -> Mixer:
     """Return the C core where it was built, else the numpy reference.
 
     Args:
         rate: Hz.
         preroll_ms: ms of reply to hold before its handoff begins.
+        replies: Whether replies will be played by somebody who does not wait: room is made for 2 s of them.
     """
-    return NativeMixer(rate, preroll_ms) if native_available else ReferenceMixer(rate, preroll_ms)
+    if native_available:
+        return NativeMixer(rate, preroll_ms, reply_ring_s=REPLY_RING_S if replies else 0.0)
+    return ReferenceMixer(rate, preroll_ms)

@@ -59,10 +59,20 @@ class _Begin:
 
     cost: Floats
     """B over the steps."""
-    which: NDArray[np.int64]
+    which: NDArray[np.uint16]
     """The class that reaches it."""
-    reach: Floats
-    """B and the cost of a long gap up to it; at the last step the least of that and of never saying anything."""
+
+    def reach(self, long: Floats, since: int = 0) -> Floats:
+        """Return B and the cost of a long gap up to it, from step *since* on; at the last step the least of that and of
+        never saying anything.
+
+        Args:
+            long: What long gaps have cost up to each step.
+            since: A step.
+        """
+        found = long[since:] + self.cost[since:]
+        found[-1] = min(found[-1], long[-1])
+        return found
 
 
 class Induction:
@@ -193,10 +203,9 @@ class Induction:
                     best[0] += self._needless
                 best[:, closed] = np.inf
                 which = np.array(fit)[which]
+            classes = which.astype(np.uint16)
             for bed in (False, True):
-                reach = self._gaps.long[bed] + best[int(bed)]
-                reach[-1] = min(reach[-1], self._gaps.long[bed][-1])
-                self._begin[place, bed] = _Begin(best[int(bed)], which[int(bed)], reach)
+                self._begin[place, bed] = _Begin(best[int(bed)], classes[int(bed)])
             if place:
                 after = self._gaps_after(place, silent, beds, starts)
 
@@ -232,7 +241,7 @@ class Induction:
         """Return min over s of gap + begin, for each of *gaps* and every opening step, shape (gaps, steps + 1). Never
         beginning again is one choice; *delays*: grid steps from each gap's opening before which nothing begins."""
         late = np.zeros(self._steps + 1)  # the least cost of what comes after a long gap
-        far = np.minimum.accumulate(begin.reach[::-1])[::-1] - self._gaps.long[bed]
+        far = np.minimum.accumulate(begin.reach(self._gaps.long[bed])[::-1])[::-1] - self._gaps.long[bed]
         late[: max(0, len(late) - self._window)] = far[self._window :]
         least: Floats = gaps[:, self._window] + late
         if not np.isfinite(begin.cost).any():
@@ -273,13 +282,14 @@ class Induction:
         late = at + max(self._window, wait)
         if late > self._steps:
             return (best, where) if best < row[-1] else (row.item(-1), None)
-        step = late + int(begin.reach[late:].argmin())
-        far = row.item(self._window) + begin.reach.item(step) - ground.item(at + self._window)
+        reach = begin.reach(ground, late)
+        step = late + int(reach.argmin())
+        least = reach.item(step - late)
+        far = row.item(self._window) + least - ground.item(at + self._window)
         if best < far:
             return best, where
-        return far, step if begin.cost[step] + ground[step] <= begin.reach[step] and np.isfinite(
-            begin.cost[step]
-        ) else None
+        begins = begin.cost[step] + ground[step] <= least and np.isfinite(begin.cost[step])
+        return far, step if begins else None
 
     def _may_follow(self, kind: Kind, place: int) -> bool:
         """Return whether a clip of *kind* makes sense as the next after *place* spoken fillers."""
