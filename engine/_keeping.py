@@ -16,7 +16,7 @@ SAVE_EVERY_S = 60.0
 class Keeper(Protocol):
     """Keeps what a predictor learned."""
 
-    def tick(self) -> None:
+    def keep_up(self) -> None:
         """Do what is due; called many times a second, so return at once."""
         ...
 
@@ -47,7 +47,7 @@ class WaitsKeeper:
         except OSError as exc:
             self._warn(exc)
 
-    def tick(self) -> None:
+    def keep_up(self) -> None:
         """Save if it is time."""
         if self._clock.now() >= self._due:
             self.save()

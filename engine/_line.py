@@ -141,9 +141,10 @@ class Line:
     def due_at(self) -> float:
         """s on the clock at which to `sync`, if nobody does before; in the past: again and again.
 
-        Where no sample is made, as much can be caught up with later, all at once: an idle conversation costs nothing.
+        Where no sample is made, the rest can be caught up with later, all at once: an idle conversation costs nothing.
         """
-        if not self._silent or self._sounding or self._over or (self.output.owns_reply and self.replying):
+        told = self._over or (self._sounding and self.listeners)
+        if not self._silent or told or (self.output.owns_reply and self.replying):
             return -math.inf
         return min(self.next_start_at, self._plans_on_at())
 
@@ -277,6 +278,7 @@ class Line:
         for owner in {id(owner): owner for owner in self._owners.values()}.values():
             owner.line_closed(now)
         self._tell_heard_out()
+        self._owners, self._speakers, self.newest = {}, {}, None
 
     def after_fork(self) -> None:
         """The conversation stays with the process that this one was forked off; here it is over."""
@@ -288,7 +290,7 @@ class Line:
         if event.cue is not None:
             self._on_cue(event, event.cue, at)
         elif event.what is Heard.REPLY_STARTED:
-            speaker = self._speakers.get(event.reply or 0)
+            speaker = self._speakers.pop(event.reply or 0, None)
             if speaker is not None:
                 speaker.reply_heard(at, (event.frame - event.requested_frame) / self.rate)
         elif event.what is Heard.REPLY_STARVED:

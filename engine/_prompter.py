@@ -1,6 +1,7 @@
 """What a turn will hear if its reply keeps not arriving: planned, cast, armed, and planned again."""
 
 import math
+import weakref
 from dataclasses import replace
 from itertools import islice
 
@@ -50,7 +51,8 @@ class Prompter:
         language: str,
         voice: str | None,
     ) -> None:
-        self._turn = turn
+        self._turn = weakref.ref(turn)  # which holds this: not a cycle for the garbage collector to stop everything for
+        self._number = turn.number
         self._line = line
         self._engine = engine
         self._state = state
@@ -223,6 +225,9 @@ class Prompter:
         self, sheet: Sheet, situation: Situation, origin: float, most: int | None = None
     ) -> tuple[PlannedCue, ...]:
         """Arm the first *most* cues of *sheet* (None: all), as of *origin*; return those that follow."""
+        turn = self._turn()
+        if turn is None:
+            return ()
         self.again_at = origin + sheet.again_s
         planned = iter(sheet.cues)
         found = cast(planned, situation, self._line.selector, self._engine.config, age_s=sheet.age_s)
@@ -230,7 +235,7 @@ class Prompter:
         offered = self._still_offered(origin)
         if offered is not None:
             cues.insert(0, CastCue(offered[1] - origin, offered[0], "offered"))
-        armed = self._line.arm(self._turn, cues, origin, origin + situation.horizon_s)
+        armed = self._line.arm(turn, cues, origin, origin + situation.horizon_s)
         self._sounds.arm(armed)
         self._due = {cue: origin + planned.start_s for cue, planned in armed.items()}
         self._last_at = origin + cues[-1].start_s if cues else math.inf
@@ -296,7 +301,7 @@ class Prompter:
             override=config.override(context.agent, context.tool),
             spoken=heard.spoken,
             spoken_left=line.conversation.left(origin, config.limits, heard.spoken),
-            recent=line.conversation.recent(origin, self._turn.number),
+            recent=line.conversation.recent(origin, self._number),
             silent_s=sounds.silence(quiet_from, origin, config.costs.ambience_credit) if until is None else 0.0,
             sounding_s=max(0.0, until - origin) if until is not None else 0.0,
             since_spoken_s=origin - last_end if until is None else 0.0,

@@ -1,5 +1,6 @@
 """The reply of a turn: checked, converted and resampled at the border, and handed to the mixer."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class TurnReply:
 
     def __init__(self, line: Line, turn: Owner) -> None:
         self._line = line
-        self._turn = turn
+        self._turn = weakref.ref(turn)  # which holds this: not a cycle for the garbage collector to stop everything for
         self._input = ReplyInput(line.rate)
         self._number: int | None = None
 
@@ -93,7 +94,10 @@ class TurnReply:
     def write(self, samples: Samples) -> int:
         """Play *samples*; return the frames queued. The first ones disarm and start the handoff."""
         if self._number is None:
-            self._number = self._line.new_reply(self._turn)
+            turn = self._turn()
+            if turn is None:
+                return self._line.mixer.reply_queued
+            self._number = self._line.new_reply(turn)
         return self._line.speak(self._number, samples)
 
     def end(self) -> None:

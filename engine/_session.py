@@ -205,10 +205,14 @@ class Session:
         return {**self.output.statistics(), "native_mixer": float(self._line.mixer.engine == "native")}
 
     def tick(self) -> None:
-        """Take in what was heard since the last look. The service thread calls this; so may you."""
+        """Take in what was heard since the last look."""
+        with self._line.lock:
+            self._line.sync()
+
+    def keep_up(self) -> None:
+        """`tick` if anything is due. The service thread calls this, again and again; so may you."""
         if self._line.due_at <= self._engine.clock.now():
-            with self._line.lock:
-                self._line.sync()
+            self.tick()
 
     def close(self) -> None:
         """End the conversation: an open turn is cancelled, sound stops. May be called twice."""

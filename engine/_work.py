@@ -19,10 +19,12 @@ TICK_S = 0.02
 Job = Callable[[], object]
 
 
-class Ticking(Protocol):
+class Watched(Protocol):
     """What the service thread keeps going."""
 
-    def tick(self) -> None: ...
+    def keep_up(self) -> None:
+        """Do what is due; called many times a second, so return at once."""
+        ...
 
 
 class Work(Protocol):
@@ -33,7 +35,7 @@ class Work(Protocol):
 
     def submit(self, job: Job) -> None: ...
 
-    def watch(self, session: Ticking) -> None: ...
+    def watch(self, session: Watched) -> None: ...
 
     def close(self) -> None: ...
 
@@ -46,7 +48,7 @@ class InlineWork:
     def submit(self, job: Job) -> None:
         job()
 
-    def watch(self, session: Ticking) -> None:
+    def watch(self, session: Watched) -> None:
         """Do nothing: sessions look after themselves at every call."""
 
     def close(self) -> None:
@@ -60,7 +62,7 @@ class ServiceThread:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._sessions: weakref.WeakSet[Ticking] = weakref.WeakSet()
+        self._sessions: weakref.WeakSet[Watched] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         put_right_in_children(self)
@@ -73,7 +75,7 @@ class ServiceThread:
     def submit(self, job: Job) -> None:
         self._jobs.put(job)
 
-    def watch(self, session: Ticking) -> None:
+    def watch(self, session: Watched) -> None:
         with self._lock:
             self._sessions.add(session)
             if self._thread is None:
@@ -103,7 +105,7 @@ class ServiceThread:
         with self._lock:
             sessions = list(self._sessions)
         for session in sessions:
-            self._guarded(session.tick)
+            self._guarded(session.keep_up)
 
     def _guarded(self, job: Job) -> None:
         try:

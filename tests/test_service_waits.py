@@ -159,16 +159,16 @@ def test_ticks_exchange_now_and_then(service: Service) -> None:
     clock = VirtualClock()
     one, two = taught("one", 10), taught("two", 20, B)
     sharing = [SharedWaits(predictor, service.database, clock=clock) for predictor in (one, two)]
-    sharing[0].tick()
+    sharing[0].keep_up()
     assert stored(service) == 0
     for _ in range(2):
         clock.advance(60.0)
         for shared in sharing:
-            shared.tick()
+            shared.keep_up()
             pending = shared._pending
             assert isinstance(pending, Future)
             pending.result(timeout=60.0)
-            shared.tick()
+            shared.keep_up()
             assert shared._pending is None
     total = counts_of(taught("one", 10).snapshot()) + counts_of(taught("two", 20, B).snapshot())
     assert counts_of(one.snapshot()) == counts_of(two.snapshot()) == total
@@ -182,7 +182,7 @@ def test_what_is_learned_while_an_exchange_goes_on_counts_once(service: Service)
     predictor = taught("one", 10)
     shared = SharedWaits(predictor, service.database, clock=clock)
     clock.advance(60.0)
-    shared.tick()
+    shared.keep_up()
     learn(predictor, 7)
     shared.close()
     found, _ = WaitRows(service.database, predictor.half_life).read(Held())
@@ -215,7 +215,7 @@ def test_trouble_is_logged_once(service: Service, caplog: pytest.LogCaptureFixtu
         shared = SharedWaits(predictor, service.database, clock=clock)
         for _ in range(3):
             clock.advance(60.0)
-            shared.tick()
+            shared.keep_up()
             if shared._pending is not None:
                 shared._pending.result(timeout=60.0)
             shared.save()
@@ -282,7 +282,7 @@ def test_a_child_process_exchanges_for_itself(service: Service) -> None:
     predictor = taught("one", 10)
     shared = SharedWaits(predictor, service.database, clock=clock)
     clock.advance(60.0)
-    shared.tick()
+    shared.keep_up()
     pending, thread = shared._pending, shared._thread
     assert pending is not None
     assert thread is not None
@@ -292,7 +292,7 @@ def test_a_child_process_exchanges_for_itself(service: Service) -> None:
     predictor.after_fork()
     learn(predictor, 5)
     clock.advance(60.0)
-    shared.tick()
+    shared.keep_up()
     shared.close()
     found, _ = WaitRows(service.database, predictor.half_life).read(Held())
     assert counts_of(found) == counts_of(predictor.snapshot())

@@ -1,6 +1,7 @@
 """Sessions and turns as an application sees them, on a virtual clock."""
 
 import asyncio
+import gc
 import itertools
 import logging
 import math
@@ -829,3 +830,33 @@ def test_what_was_heard_elsewhere_counts_in_the_limits(bank: ClipBank, clock: Vi
     assert ([sound.kind for sound in first.record.sounds], [sound.kind for sound in second.record.sounds]) == (
         [], [Kind.HESITATION]
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("owns_reply", [True, False])
+def test_what_is_over_is_gone_at_once(owns_reply: bool, bank: ClipBank, clock: VirtualClock) -> None:
+    """Turns and sessions leave no cycles: the garbage collector would stop an agent for them, now and then."""
+
+    def converse(manager: FillerManager) -> None:
+        session = manager.session(SilentOutput(RATE, owns_reply=owns_reply))
+        for _ in range(3):
+            turn = session.begin()
+            turn.milestone("tool_started", tool="lookup")
+            clock.advance(1.5)
+            if owns_reply:
+                turn.write(reply(0.1))
+            else:
+                turn.reply_started()
+            turn.finish()
+            clock.advance(1.0)
+            assert turn.record.outcome == "replied"
+        session.close()
+
+    with FillerManager(stopgap.load_config({"seed": 1}), clock=clock, bank=bank) as manager:
+        converse(manager)  # some is kept for the next time
+        gc.collect()
+        gc.disable()
+        try:
+            converse(manager)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()

@@ -308,14 +308,14 @@ def test_what_was_learned_is_saved_now_and_then(tmp_path: Path) -> None:
     predictor = LatencyPredictor(Config())
     keeper = WaitsKeeper(predictor, str(path), clock)
     predictor.learn([Lesson("speech_ended", A, 1.0, True)])
-    keeper.tick()
+    keeper.keep_up()
     assert not path.exists()
     clock.advance(61.0)
-    keeper.tick()
+    keeper.keep_up()
     assert read_waits(path) == predictor.snapshot()
     path.unlink()
     clock.advance(61.0)
-    keeper.tick()
+    keeper.keep_up()
     assert not path.exists()
 
 

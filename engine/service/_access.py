@@ -5,19 +5,15 @@ import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Path, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
+from fastapi.security import APIKeyHeader
 
-from ._openapi import BASIC, BEARER, ISSUER
+from ._openapi import ISSUER
 from ._problems import refused
 from ._rates import Allowance
 from ._runtime import Runtime
 from .identity import Permission, Principal, parsed_authorization
 
 Organization = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The organization's id.")]
-_BEARER = HTTPBearer(scheme_name=BEARER, bearerFormat="JWT", auto_error=False)
-_BASIC = HTTPBasic(
-    scheme_name=BASIC, auto_error=False, description="User name {org_id}_{user_id}, the token as password."
-)
 _ISSUER = APIKeyHeader(
     name="X-ORG-ID", scheme_name=ISSUER, auto_error=False,
     description="The organization that issued the token, where it is not the one asked.",
@@ -36,11 +32,9 @@ Parts = Annotated[Runtime, Depends(runtime)]
 async def principal(
     request: Request,
     parts: Parts,
-    bearer: Annotated[object, Security(_BEARER)],
-    basic: Annotated[object, Security(_BASIC)],
     issuer: Annotated[str | None, Security(_ISSUER)],
 ) -> Principal:
-    """Return who asks; the security schemes only document what the header is read for."""
+    """Return who asks."""
     credentials = parsed_authorization(request.headers.get("authorization"))
     return await asyncio.to_thread(parts.identity.principal, credentials, issued_by=issuer)
 

@@ -11,6 +11,12 @@ from ._events import AnyEvent
 
 BEARER, BASIC, ISSUER = "Bearer-Authorization", "Basic", "Bearer-Authorization-Organization"
 """Names of the security schemes."""
+_SCHEMES = {
+    BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    BASIC: {
+        "type": "http", "scheme": "basic", "description": "User name {org_id}_{user_id}, the token as password."
+    },
+}  # fmt: skip
 _SECURITY: list[dict[str, list[str]]] = [
     {BEARER: []}, {BASIC: []}, {BEARER: [], ISSUER: []}, {BASIC: [], ISSUER: []},
 ]  # fmt: skip
@@ -29,11 +35,12 @@ def description(app: FastAPI) -> dict[str, Any]:
     event = TypeAdapter[Any](AnyEvent).json_schema(
         ref_template="#/components/schemas/{model}", mode="serialization", schema_generator=_AsSent
     )
-    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    schemas = found["components"]["schemas"]
+    found["components"]["securitySchemes"].update(_SCHEMES)
     schemas.update(event.pop("$defs"))
     schemas["Event"] = event
     for path in found["paths"].values():
         for operation in path.values():
-            if "security" in operation:  # each scheme there is an alternative, but who issued a token is not enough
+            if "security" in operation:  # FastAPI knows of the header with the issuer; who that is is not enough
                 operation["security"] = _SECURITY
     return found

@@ -52,7 +52,7 @@ class StoredUnit:
         self._on_end = on_end
         self._started_at = time.time()
         self._stored = False
-        self._renewing = asyncio.create_task(self._renew())
+        self._renewing: asyncio.Task[None] | None = asyncio.create_task(self._renew())
 
     async def complete(self, result: Result) -> str:
         """Store the interaction, and the conversation if it is new.
@@ -97,7 +97,9 @@ class StoredUnit:
 
     async def release(self) -> None:
         """Give the lease back, and end."""
-        self._renewing.cancel()
+        renewing, self._renewing = self._renewing, None  # it holds this, too
+        if renewing is not None:
+            renewing.cancel()
         try:
             if not self._stored:
                 await asyncio.to_thread(self._stores.leases.release, self._lease)

@@ -29,8 +29,8 @@ class SharedWaits:
     """Exchanges a predictor's waits with those of other processes. Trouble is logged once, never raised.
 
     Each process learns at once from its own turns and, with every exchange, from everybody's: sums are exact, nothing
-    counts twice. `tick`, `save` and `refresh` touch the predictor and so belong on the thread that teaches it (a
-    `FillerManager`'s service thread), or where none does. `tick` never waits for the database: the exchange goes on
+    counts twice. `keep_up`, `save` and `refresh` touch the predictor and so belong on the thread that teaches it (a
+    `FillerManager`'s service thread), or where none does. `keep_up` never waits for the database: the exchange goes on
     in a thread of its own meanwhile.
 
     Args:
@@ -61,7 +61,7 @@ class SharedWaits:
         put_right_in_children(self)
         self.refresh()
 
-    def tick(self) -> None:
+    def keep_up(self) -> None:
         """Begin an exchange if it is time; take in what the last one brought. Returns at once."""
         if self._pending is not None and self._pending.done():
             self._take_in()
@@ -92,7 +92,7 @@ class SharedWaits:
             self._learn(news, there)
 
     def close(self) -> None:
-        """Save, and end the thread; what is ticked later begins another one."""
+        """Save, and end the thread; what is due later begins another one."""
         self.save()
         thread, self._thread = self._thread, None
         if thread is not None:
