@@ -3,7 +3,6 @@
 The supervisor needs this module, and nothing of what serving takes: that is imported where it is needed.
 """
 
-import gc
 import logging.config
 import multiprocessing
 import os
@@ -58,9 +57,10 @@ def serve(config: ServiceConfig, listener: socket.socket, line: "Line") -> None:
     try:
         from ._runtime import Runtime
         from ._server import Server, settings_for
+        from ._settling import settle
 
         runtime = Runtime.open(config)
-        gc.freeze()  # as in the only process of a service
+        settle()
         settings = settings_for(config, runtime)
     except StopgapError as exc:
         _fail(line, Told(What.FAILED, str(exc)))

@@ -1,7 +1,6 @@
 """Serving: uvicorn, with answers that end in order."""
 
 import asyncio
-import gc
 import logging.config
 import socket
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from ._listening import BACKLOG, bound, say_listening
 from ._logs import LOGGING
 from ._runtime import Runtime
 from ._settings import ServiceConfig
+from ._settling import settle
 
 CONNECTIONS = 2000
 """Connections at once and process; what is more is answered 503."""
@@ -82,7 +82,7 @@ def run(config: ServiceConfig, host: str, port: int) -> None:
     """
     logging.config.dictConfig(LOGGING)
     runtime = Runtime.open(config)
-    gc.freeze()  # what lives as long as the process need not be looked through again and again
+    settle()
     settings = settings_for(config, runtime)
     with bound(host, port) as listener:
         listener.listen(BACKLOG)  # who reads the line below may connect at once, and waits for the rest
