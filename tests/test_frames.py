@@ -60,11 +60,16 @@ NATIVE = pytest.param(NativeMixer, marks=pytest.mark.skipif(not native_available
 ENGINES = [NATIVE, ReferenceMixer]
 
 
+def made_by(maker: MakeMixer) -> Callable[..., Any]:
+    """Return what makes a session's mixer, whatever room it needs."""
+    return lambda rate, preroll_ms, **_: maker(rate, preroll_ms)
+
+
 @pytest.fixture(params=ENGINES)
 def make_mixer(request: pytest.FixtureRequest) -> Iterator[MakeMixer]:
     """Each engine in turn; sessions mix with it too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stopgap.engine._line.new_mixer", request.param)
+        patch.setattr("stopgap.engine._line.new_mixer", made_by(request.param))
         made: MakeMixer = request.param
         yield made
 
@@ -104,7 +109,7 @@ class Twins:
     def open(self) -> None:
         number = len(self.sessions)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stopgap.engine._line.new_mixer", self.makers[number % len(self.makers)])
+            patch.setattr("stopgap.engine._line.new_mixer", made_by(self.makers[number % len(self.makers)]))
             first, second = (
                 manager.session(FrameOutput(RATE, latency_s=0.03 * (number % 3)), id=f"s{number}")
                 for manager in self.managers
@@ -322,7 +327,7 @@ def test_batch_refuses_what_does_not_fit(bank: ClipBank) -> None:
 def test_batch_of_nobody(bank: ClipBank, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty batch and one whose sessions are all closed are silent, also where the C core was not built."""
     monkeypatch.setattr("stopgap.engine.mixer._native_batch.ffi", None)
-    monkeypatch.setattr("stopgap.engine._line.new_mixer", ReferenceMixer)
+    monkeypatch.setattr("stopgap.engine._line.new_mixer", made_by(ReferenceMixer))
     with FillerManager(clock=VirtualClock(), bank=bank) as manager:
         batch = FrameBatch()
         assert batch.read().shape[0] == batch.read_pcm16().shape[0] == 0
