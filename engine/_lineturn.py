@@ -3,6 +3,7 @@
 import math
 
 from ..fillers import Clip
+from ._behaving import Behaving
 from ._engine import Engine
 from ._line import Line
 from ._prompter import Prompter
@@ -69,7 +70,10 @@ class LineTurn:
         )
         self._predicted: WaitDistribution | None = None
         self._sounds = TurnSounds()
-        self._prompter = Prompter(self, line, engine, self._state, self._sounds, language=language, voice=voice)
+        self._behaving = Behaving(engine.config, number)
+        self._prompter = Prompter(
+            self, line, engine, self._state, self._sounds, self._behaving, language=language, voice=voice
+        )
         self._reply = TurnReply(line, self)
         self._tentative = tentative
         self._lessons: list[Lesson] = []
@@ -175,7 +179,7 @@ class LineTurn:
 
     def _judge(self) -> None:
         """Have the mixture of policies learn from the turn, before the predictor does."""
-        judge = self._engine.judge
+        judge = self._engine.judge if self._behaving.name is None else None  # its triggers are not in the record
         if judge is not None and judge.draws():
             record = self._record()
             self._engine.work.submit(lambda: judge.judge(record, self._line.rate, self._voice))
@@ -202,7 +206,7 @@ class LineTurn:
         return self._predicted
 
     def _record(self) -> TurnRecord:
-        state, predicted = self._state, self.predict()
+        state, predicted, in_force = self._state, self.predict(), self._behaving.in_force
         zero = state.speech_ended_at
 
         def since(at: float | None) -> float | None:
@@ -232,5 +236,6 @@ class LineTurn:
             notes=state.notes,
             cut_off_s=since(self._cut_off_at),
             owns_reply=self._line.output.owns_reply,
+            behavior=None if in_force is None else (in_force.name, in_force.rule.version),
             user_spoke=tuple((start - zero, end - zero) for start, end in self._user_spoke),
         )

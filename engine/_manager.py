@@ -265,6 +265,7 @@ def _check_phrases(config: Config, bank: ClipBank) -> None:
     wanted: list[tuple[str, tuple[str, ...] | None]] = []
     wanted += [(f"agents.{name}.phrases", override.phrases) for name, override in config.agents.items()]
     wanted += [(f"tools.{name}.phrases", override.phrases) for name, override in config.tools.items()]
+    wanted += [(f"behaviors.{name}.fillers.phrases", rule.fillers.phrases) for name, rule in config.behaviors.items()]
     wanted += [(f"ladder[{place}].phrases", step.phrases) for place, step in enumerate(config.ladder)]
     for where, phrases in wanted:
         for place, phrase in enumerate(phrases or ()):

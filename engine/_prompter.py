@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ..fillers import Clip, Kind
+from ._behaving import Behaving
 from ._engine import Engine
 from ._line import Line, Owner
 from ._sounds import Standing, TurnSounds
@@ -36,6 +37,7 @@ class Prompter:
         engine: The manager's parts.
         state: What is known of the turn.
         sounds: What it has heard.
+        behaving: Which behaviour is in force.
         language: BCP 47 tag of the clips.
         voice: Voice of the clips; None: any.
     """
@@ -47,6 +49,7 @@ class Prompter:
         engine: Engine,
         state: TurnState,
         sounds: TurnSounds,
+        behaving: Behaving,
         *,
         language: str,
         voice: str | None,
@@ -57,6 +60,7 @@ class Prompter:
         self._engine = engine
         self._state = state
         self._sounds = sounds
+        self._behaving = behaving
         self._language = language
         self._voice = voice
         self.policy = engine.mixture.choose()
@@ -281,13 +285,14 @@ class Prompter:
     def _situation(self, origin: float, first: bool) -> Situation:
         state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
+        limits, costs = self._engine.under(self._behaving.name)
         heard = self._standing(origin)
         until, last_end = heard.until, heard.last_end
         wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
         quiet_from = max(last_end, state.wait.began_at, self._resumed_at)
         clips = self._engine.clips(
             line.rate, language=self._language, voice=self._voice,
-            agent=context.agent, tool=context.tool, tool_runs=tool_at is not None,
+            agent=context.agent, tool=context.tool, tool_runs=tool_at is not None, behavior=self._behaving.name,
         )  # fmt: skip
         if state.status == "tentative":
             clips = tuple(clip for clip in clips if clip.kind in config.tentative_kinds)
@@ -298,9 +303,9 @@ class Prompter:
             wait_age_s=wait_age,
             tool_age_s=None if tool_at is None else origin - tool_at,
             clips=clips,
-            override=config.override(context.agent, context.tool),
+            override=config.override(context.agent, context.tool, self._behaving.name),
             spoken=heard.spoken,
-            spoken_left=line.conversation.left(origin, config.limits, heard.spoken),
+            spoken_left=line.conversation.left(origin, limits, heard.spoken),
             recent=line.conversation.recent(origin, self._number),
             silent_s=sounds.silence(quiet_from, origin, config.costs.ambience_credit) if until is None else 0.0,
             sounding_s=max(0.0, until - origin) if until is not None else 0.0,
@@ -310,6 +315,7 @@ class Prompter:
             progress_said=heard.progress,
             horizon_s=config.limits.max_wait_s - wait_age,
             first=first,
+            costs=costs,
             owns_reply=line.output.owns_reply,
             started_s=heard.latest_start - origin,
         )

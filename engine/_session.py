@@ -101,6 +101,7 @@ class Session:
         voice: str | None = None,
         tentative: bool = False,
         prompt_tokens: int | None = None,
+        user_said: str | None = None,
         id: str | None = None,
     ) -> Turn:
         """Open a turn: the user has stopped speaking, a reply is pending. Fillers are armed at once.
@@ -115,6 +116,8 @@ class Session:
             tentative: The end of speech may be taken back: nothing spoken before `Turn.commit`.
             prompt_tokens: Size of the prompt that will be answered, if it varies much: waits grow with it. An
                 estimate will do (its octave counts). None: not known.
+            user_said: What the user said, if that is known already: behaviours may be triggered by it. Else see
+                `Turn.user_said`.
             id: Name in the turn record; None: counted.
 
         Raises:
@@ -145,6 +148,7 @@ class Session:
                 voice=voice or self._voice, tentative=tentative, prompt_tokens=prompt_tokens,
             )  # fmt: skip
             line.enter(self._turn)
+            self._turn.begin_behaving(user_said)
             self._turn.plan(first=True)
             self._engine.work.submit(self._turn.predict)  # last: the thread that wakes takes the interpreter's lock
             return self._turn

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from ..fillers import UsageError
-from ._offering import OfferedTurn
+from ._told import ToldTurn
 from ._watch import ToolRun, reason_of, tokens, tokens_async, write_all, write_all_async
 from .mixer import Tell
 from .turns import ANNOUNCING, Outcome, TurnRecord
@@ -14,7 +14,7 @@ from .turns import ANNOUNCING, Outcome, TurnRecord
 T = TypeVar("T")
 
 
-class Turn(OfferedTurn):
+class Turn(ToldTurn):
     """From the end of the user's speech to the end of the agent's answer. Made by `Session.begin`.
 
     Calls out of order never raise: a milestone after the reply, or a second `finish`, is noted in the record and
@@ -45,7 +45,10 @@ class Turn(OfferedTurn):
             if name == "turn_committed" and self._state.status == "tentative":
                 self.commit()
                 return
-            if self._state.milestone(name, now if at is None else at, tool):
+            changes = self._state.milestone(name, now if at is None else at, tool)
+            if name == "tool_started" and tool is not None:
+                self._behaving.tool_started(tool)
+            if changes:
                 if name in ANNOUNCING:
                     self._prompter.make_way()
                 self.plan()

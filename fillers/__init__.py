@@ -6,14 +6,12 @@ from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
     Costs,
-    Count,
     Handoff,
     Handoffs,
     KindSettings,
     LadderStep,
     Limits,
     OutputSettings,
-    Override,
     Prediction,
     Reply,
     Selection,
@@ -33,7 +31,9 @@ from ._manifest import (
     find_pack,
     read_manifest,
 )
+from ._override import Behavior, Count, FillerOverride, LimitsOverride, Override
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
+from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "MAX_CLIP_S",
     "NO_LANGUAGE",
     "SPOKEN_KINDS",
+    "Behavior",
     "Clip",
     "ClipBank",
     "ClipEntry",
@@ -50,12 +51,14 @@ __all__ = [
     "Count",
     "CutMark",
     "CutMarkEntry",
+    "FillerOverride",
     "Handoff",
     "Handoffs",
     "Kind",
     "KindSettings",
     "LadderStep",
     "Limits",
+    "LimitsOverride",
     "Manifest",
     "OutputError",
     "OutputSettings",
@@ -68,6 +71,7 @@ __all__ = [
     "Section",
     "Selection",
     "Selector",
+    "Signals",
     "StopgapError",
     "TraceError",
     "UsageError",

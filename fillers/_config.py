@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from ._kinds import BED_KINDS, Kind
+from ._override import Behavior, Count, Override, Text
+from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
 Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
-Count = Annotated[int, Field(ge=0, strict=True)] | Literal["unlimited"]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -136,21 +136,6 @@ class KindSettings(Section):
     """dB, added to the clip's own level."""
 
 
-class Override(Section):
-    """What differs for one agent or one tool (a state of the agent counts as a tool)."""
-
-    expected_ms: float | None = Field(default=None, gt=0, le=600_000)
-    """ms. Typical wait before anything was learned: the prior's median."""
-    kinds: tuple[Kind, ...] | None = None
-    """Only these kinds."""
-    phrases: tuple[Text, ...] | None = Field(default=None, max_length=100)
-    """Texts or ids of clips; only these are said."""
-    after_s: float | None = Field(default=None, gt=0, le=10)
-    """s, 0 < x <= 10. No filler earlier than this; in ladder mode a phrase exactly then. From the tool's start."""
-    silent: bool = False
-    """Play nothing."""
-
-
 class LadderStep(Section):
     """One step of a hand-written cue sheet."""
 
@@ -236,6 +221,8 @@ class Config(Section):
     """``[kinds.ambience]``-style tables; a kind that is not named is enabled (tones are not by default)."""
     agents: dict[Name, Override] = {}
     tools: dict[Name, Override] = {}
+    behaviors: dict[Name, Behavior] = Field(default={}, max_length=200)
+    """The first one that is triggered is in force for the rest of the turn, or until an earlier one is."""
     ladder: tuple[LadderStep, ...] = (
         LadderStep(after_ms=700, kind=Kind.HESITATION),
         LadderStep(after_ms=2200, kind=Kind.PHRASE),
@@ -265,14 +252,44 @@ class Config(Section):
     def kind(self, kind: Kind) -> KindSettings:
         return self.kinds.get(kind, _ENABLED)
 
-    def override(self, agent: str | None, tool: str | None) -> Override:
-        """Return what holds for *agent* while *tool* runs: the tool's keys win over the agent's."""
+    @model_validator(mode="after")
+    def _behaviors_fit(self) -> Self:
+        for name in self.behaviors:
+            self.under(name)
+        return self
+
+    def override(self, agent: str | None, tool: str | None, behavior: str | None = None) -> Override:
+        """Return what holds for *agent* while *tool* runs and *behavior* is in force: each one's keys win over those of
+        the ones before."""
         merged: dict[str, Any] = {}
         for table, name in ((self.agents, agent), (self.tools, tool)):
             found = table.get(name) if name is not None else None
             if found is not None:
                 merged.update(found.model_dump(exclude_unset=True))
+        if behavior is not None:
+            merged.update(self.behaviors[behavior].fillers.model_dump(exclude_unset=True))
         return Override(**merged) if merged else _NOTHING_ELSE
+
+    def under(self, behavior: str) -> tuple[Limits, Costs]:
+        """Return the limits and costs while *behavior* is in force.
+
+        Raises:
+            ValueError: if it changes a cost that there is not, or makes it what it cannot be.
+        """
+        chosen = self.behaviors[behavior]
+        limits = self.limits.model_copy(update=chosen.limits.model_dump(exclude_none=True))
+        unknown = chosen.costs.keys() - Costs.model_fields.keys()
+        if unknown:
+            raise ValueError(f"behaviors.{behavior}.costs.{min(unknown)} is no cost; see [costs]")
+        try:
+            return limits, Costs(**{**self.costs.model_dump(), **chosen.costs}) if chosen.costs else self.costs
+        except ValidationError as exc:
+            wrong = str(exc.errors()[0]["loc"][0])
+            raise ValueError(f"behaviors.{behavior}.costs.{wrong} = {chosen.costs[wrong]} is no cost") from None
+
+    def triggered(self, signals: Signals) -> str | None:
+        """Return the name of the first behaviour that is triggered in a turn of which *signals* are known."""
+        return next((name for name, behavior in self.behaviors.items() if behavior.fires(signals)), None)
 
 
 _ENABLED = KindSettings()

@@ -6,9 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from ._config import Name, Text
+from ._config import Name
 from ._errors import PackError
 from ._kinds import Kind
+from ._override import Text
 from ._validation import Section, read_toml, validated
 
 ClipId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from ...fillers import Clip, Config, Kind
+from ...fillers import Clip, Config, Costs, Kind
 from ..prediction import LatencyPredictor, WaitDistribution
 from ._classes import GRID_S, ClipClass, clip_classes
 from ._induction import LONGEST_S, Induction, Start, Step
@@ -62,8 +62,9 @@ class Planner:
         self._config = config
         self._predictor = predictor
         self._restraint = restraint if restraint is not None else Restraint(config.limits)
-        self._variants: dict[tuple[float, bool], Config] = {(1.0, True): config}
-        """The configuration by the factor on the cost of delay, and by whether the reply can be held."""
+        self._variants: dict[tuple[float, bool, Costs | None], Config] = {(1.0, True, None): config}
+        """The configuration by the factor on the cost of delay, by whether the reply can be held, and by costs that are
+        not its own."""
         self._classes: dict[tuple[object, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
         self._solved: dict[tuple[object, ...], _Cached] = {}
 
@@ -117,7 +118,7 @@ class Planner:
         return (
             situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
             _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0,
-            situation.owns_reply, base,
+            situation.owns_reply, situation.costs, base,
         )  # fmt: skip
 
     def _solve(self, key: tuple[object, ...], situation: Situation, seen: tuple[int, ...], base: int) -> _Cached:
@@ -132,7 +133,7 @@ class Planner:
         if len(self._solved) >= MOST_PLANS:
             self._solved.pop(next(iter(self._solved)), None)
         reach_s = min(rest.quantile(1.0 - RARE), LONGEST_S - BEYOND_S)
-        variant = prices.delay_factor, situation.owns_reply
+        variant = prices.delay_factor, situation.owns_reply, situation.costs
         config = self._variant(*variant)
         induction = Induction(
             rest,
@@ -153,20 +154,23 @@ class Planner:
         return cached
 
     def _excess(self, situation: Situation) -> int:
-        return max(0, situation.recent - self._config.costs.repeat_free_per_minute)
+        costs = self._config.costs if situation.costs is None else situation.costs
+        return max(0, situation.recent - costs.repeat_free_per_minute)
 
-    def _variant(self, factor: float, owns_reply: bool) -> Config:
-        """Return the configuration with a reply's delay at *factor* times its cost and the handoff that is possible."""
-        if (factor, owns_reply) not in self._variants:
-            costs, handoff = self._config.costs, self._config.handoff
+    def _variant(self, factor: float, owns_reply: bool, costs: Costs | None) -> Config:
+        """Return the configuration with *costs*, a reply's delay at *factor* times its cost, and the handoff that is
+        possible."""
+        key = factor, owns_reply, costs
+        if key not in self._variants:
+            costs, handoff = self._config.costs if costs is None else costs, self._config.handoff
             dearer = costs.model_copy(update={"reply_delay": factor * costs.reply_delay})
-            self._variants[factor, owns_reply] = self._config.model_copy(
+            self._variants[key] = self._config.model_copy(
                 update={"costs": dearer, "handoff": handoff if owns_reply else handoff.beneath()}
             )
-        return self._variants[factor, owns_reply]
+        return self._variants[key]
 
     def _classes_of(
-        self, clips: tuple[Clip, ...], config: Config, variant: tuple[float, bool]
+        self, clips: tuple[Clip, ...], config: Config, variant: tuple[float, bool, Costs | None]
     ) -> tuple[ClipClass, ...]:
         key = (*variant, *map(id, clips))
         if key not in self._classes:

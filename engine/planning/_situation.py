@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...fillers import Clip, Kind, Override
+from ...fillers import Clip, Costs, Kind, Override
 from ..prediction import Context
 
 
@@ -47,6 +47,8 @@ class Situation:
     """s until nothing new may start (``limits.max_wait_s``)."""
     first: bool
     """Whether this is the first plan of the wait."""
+    costs: Costs | None = None
+    """Those of the behaviour that is in force; None: the configuration's."""
     owns_reply: bool = True
     """Whether the reply can be held until a filler has yielded; else every filler that sounds then is cut."""
     started_s: float = -math.inf

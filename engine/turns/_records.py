@@ -94,6 +94,8 @@ class TurnRecord:
     """When the turn was cancelled: the barge-in, if `cancel` followed one."""
     owns_reply: bool = True
     """Whether the reply could be held until fillers had yielded (see `Output`)."""
+    behavior: tuple[str, int] | None = None
+    """Name and version of the behaviour that was in force at the end."""
     user_spoke: tuple[tuple[float, float], ...] = ()
     """From when to when the user spoke while waiting, and the turn went on (`Session.resume`)."""
 

@@ -1,0 +1,70 @@
+"""Which behaviour is in force in a turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..fillers import Behavior, Config, Signals
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A behaviour that was triggered."""
+
+    name: str
+    rule: Behavior
+    """With what it has to say to the agent."""
+
+
+class Behaving:
+    """Takes in what is known of a turn, and chooses.
+
+    The first behaviour of the configuration that is triggered is in force. As more becomes known, an earlier one may
+    take its place; it never ends before the turn.
+
+    Args:
+        config: Has the behaviours.
+        turn: The turn's number in its conversation, from 1.
+    """
+
+    def __init__(self, config: Config, turn: int) -> None:
+        self._config = config
+        self._signals = Signals(turn=turn)
+        self.name: str | None = None
+        """The behaviour in force; None: none is."""
+
+    @property
+    def in_force(self) -> InForce | None:
+        return None if self.name is None else InForce(self.name, self._config.behaviors[self.name])
+
+    @property
+    def needs_wait(self) -> bool:
+        """Whether a trigger asks for the predicted wait."""
+        return any(behavior.needs_wait for behavior in self._config.behaviors.values())
+
+    def begin(self, words: str, wait_s: float) -> bool:
+        """Take in what the user said, if that is known, and the median of the wait as it is predicted.
+
+        Returns:
+            Whether another behaviour is in force now, as of all of these.
+        """
+        return self._choose(replace(self._signals, words=words, wait_s=wait_s))
+
+    def heard(self, words: str) -> bool:
+        """Take in what the user said in all of the turn."""
+        return self._choose(replace(self._signals, words=words))
+
+    def tool_started(self, name: str) -> bool:
+        """Take in that a tool runs."""
+        return self._choose(replace(self._signals, tools=self._signals.tools | {name}))
+
+    def labelled(self, labels: Mapping[str, str]) -> bool:
+        """Take in further labels."""
+        return self._choose(replace(self._signals, labels={**self._signals.labels, **labels}))
+
+    def _choose(self, signals: Signals) -> bool:
+        self._signals = signals
+        before, names = self.name, list(self._config.behaviors)
+        found = self._config.triggered(signals)
+        if found is not None and (before is None or names.index(found) < names.index(before)):
+            self.name = found
+        return self.name != before

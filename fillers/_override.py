@@ -1,0 +1,82 @@
+"""What differs for an agent, a tool, or a behaviour that was triggered."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from ._kinds import Kind
+from ._triggers import Signals, parsed_trigger
+from ._validation import Section
+
+Count = Annotated[int, Field(ge=0, strict=True)] | Literal["unlimited"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class FillerOverride(Section):
+    """Which fillers may be heard."""
+
+    kinds: tuple[Kind, ...] | None = None
+    """Only these kinds."""
+    phrases: tuple[Text, ...] | None = Field(default=None, max_length=100)
+    """Texts or ids of clips; only these are said."""
+    after_s: float | None = Field(default=None, gt=0, le=10)
+    """s, 0 < x <= 10. No filler earlier than this; in ladder mode a phrase exactly then. From the tool's start."""
+    silent: bool = False
+    """Play nothing."""
+
+
+class Override(FillerOverride):
+    """What differs for one agent or one tool (a state of the agent counts as a tool)."""
+
+    expected_ms: float | None = Field(default=None, gt=0, le=600_000)
+    """ms. Typical wait before anything was learned: the prior's median."""
+
+
+class LimitsOverride(Section):
+    """Limits that a behaviour changes."""
+
+    per_turn: Count | None = None
+    per_minute: Count | None = None
+    per_conversation: Count | None = None
+
+
+class Behavior(Section):
+    """A version of a rule: in turns that a trigger speaks for, other fillers play, and the agent is told something.
+
+    A version does not change: whoever changes what it says gives it the next number, so that records tell which one
+    was in force.
+    """
+
+    version: int = Field(default=1, ge=1)
+    triggers: tuple[Text, ...] = Field(min_length=1, max_length=50)
+    """Any of these will do: words of the user, ``/pattern/``, ``tool:NAME``, ``label:NAME=VALUE``, ``wait>SECONDS``,
+    ``turn=N``, ``turn>N``."""
+    fillers: FillerOverride = FillerOverride()
+    """Goes before what agent and tool say."""
+    limits: LimitsOverride = LimitsOverride()
+    costs: dict[str, float] = {}
+    """Keys of ``[costs]``."""
+    instruction: str | None = Field(default=None, min_length=1, max_length=20_000)
+    """For the agent, which is handed it (`Turn.behavior`); stopgap does nothing with it."""
+    overrides_instructions: bool = False
+    """Whether the agent is to follow it instead of its other instructions."""
+    tool_candidates: tuple[dict[str, Any], ...] = Field(default=(), max_length=50)
+    """Tools that the agent may use, likewise handed on."""
+    overrides_tools: bool = False
+    """Whether it may use only these."""
+
+    @field_validator("triggers")
+    @classmethod
+    def _can_be_read(cls, triggers: tuple[str, ...]) -> tuple[str, ...]:
+        for text in triggers:
+            parsed_trigger(text)
+        return triggers
+
+    @property
+    def needs_wait(self) -> bool:
+        """Whether a trigger asks for the predicted wait."""
+        return any(parsed_trigger(text).needs_wait for text in self.triggers)
+
+    def fires(self, signals: Signals) -> bool:
+        """Return whether any trigger speaks for a turn of which *signals* are known."""
+        return any(parsed_trigger(text).fires(signals) for text in self.triggers)
