@@ -1,5 +1,6 @@
 """When to play, and the runtime that applications use."""
 
+from ._behaving import InForce
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._listeners import Listener
 from ._manager import FillerManager
@@ -26,6 +27,7 @@ __all__ = [
     "FillerManager",
     "FrameBatch",
     "FrameOutput",
+    "InForce",
     "Listener",
     "MemoryOutput",
     "MonotonicClock",

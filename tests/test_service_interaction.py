@@ -31,7 +31,7 @@ from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation
 from stopgap.engine.service._filter import ActionFilter
 from stopgap.engine.service._interaction import Interaction, Service
 from stopgap.engine.service._pump import Pump
-from stopgap.engine.service._settings import ServiceSettings, SiteFillers
+from stopgap.engine.service._settings import ServiceSettings, SiteFillers, behavior_id
 from stopgap.engine.service._sites import RATE, FillerContents, filler_bank, filler_config
 from stopgap.engine.service._unit import Result
 from virtual_loop import LoopClock, run
@@ -450,3 +450,30 @@ def test_expressions_that_take_for_ever_want_nothing() -> None:
     """A caller cannot occupy the service with an expression that backtracks without end."""
     slow = r"(?b)(?:abcdefghijklmnopqrstuvwxyzabcdefghijkl){e<=30}"
     assert not ActionFilter(slow).passes("select-dynamic-behavior-relevance-retrieval-completed")
+
+
+def test_words_trigger_a_behaviour() -> None:
+    """The event names it with its version before anything else is done, no filler follows, and the agent is handed its
+    instruction; what a tool triggers is told when that starts."""
+    seen: list[Any] = []
+
+    async def agent(request: AgentRequest) -> AsyncGenerator[Answer, None]:
+        seen.append(request.behavior)
+        yield ToolCallStarted(tool_id="pay")
+        await asyncio.sleep(3.0)
+        yield "It is on its way."
+
+    behaviors = {
+        "payment": {"triggers": ["tool:pay"], "version": 2, "fillers": {"silent": True}},
+        "order": {"triggers": ["where is my order"], "instruction": "Be brief."},
+    }
+    heard = interact(agent, config={**LADDER, "behaviors": behaviors})
+    told = [action for _, action in heard.of("select-dynamic-behavior-completed")]
+    assert [action["selected_dynamic_behavior_set_version_info"] for action in told] == [
+        [behavior_id("order"), 1], [behavior_id("payment"), 2]
+    ]  # fmt: skip
+    assert told[1]["previous_selected_dynamic_behavior_set_version_info"] == [behavior_id("order"), 1]
+    assert seen[0].rule.instruction == "Be brief."
+    assert heard.of("action-too-long") == []
+    assert heard.unit.results[0].turn["behavior"] == ("payment", 2)
+    assert heard.types[:2] == ["user-message-available", "current-agent-action"]

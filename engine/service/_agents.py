@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from .. import InForce
 from ._actions import AnyAction
 
 MessageType = Literal["user-message", "external-event", "skip"]
@@ -58,6 +59,9 @@ class AgentRequest:
     """Oldest first."""
     history: tuple[Message, ...] = ()
     """The conversation before this, oldest first: its last 200 interactions."""
+    behavior: InForce | None = None
+    """The behaviour that the user's words triggered: ``behavior.rule`` has its instruction and tools, for you to
+    follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,10 @@ class ChatAgent:
                     yield text
 
     def _messages(self, request: AgentRequest) -> list[ChatCompletionMessageParam]:
-        said = [("system", self._instructions)] if self._instructions else []
+        rule = None if request.behavior is None else request.behavior.rule
+        instructions = [] if rule is not None and rule.overrides_instructions else [self._instructions]
+        instructions += [] if rule is None else [rule.instruction or ""]
+        said = [("system", text) for text in instructions if text]
         said += [(_ROLES[message.role], message.text) for message in request.history]
         said += [("system", f"{event.at.isoformat()}: {event.content}") for event in request.external_events]
         if request.text:

@@ -5,11 +5,11 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...fillers import UsageError
 from .. import Clock, Session
-from ._actions import Action, ActionTooLong, AnyAction, Sites
+from ._actions import Action, ActionTooLong, AnyAction, BehaviorSelected, Sites, Version
 from ._agents import Agent, AgentRequest, Answer, EndConversation, Milestone, Speech, UserSaid
 from ._events import (
     ConversationCreated,
@@ -25,7 +25,7 @@ from ._notes import ActionNotes
 from ._outbox import ClientGoneError, Outbox
 from ._pump import Pump
 from ._reply import Reply, pieces
-from ._settings import ServiceSettings
+from ._settings import ServiceSettings, behavior_id
 from ._sites import FillerContents, agent_name, site_name
 from ._unit import InteractionError, Result, Unit
 from ._words import clean
@@ -76,7 +76,7 @@ class Interaction:
         self._service, self._request, self._session, self._unit = service, request, session, unit
         self._wanted, self._creates = wanted, creates
         self._outbox = Outbox()
-        self._turn = session.begin(agent=agent_name(service.name, request.response_format))
+        self._turn = session.begin(agent=agent_name(service.name, request.response_format), user_said=request.text)
         self._reply = Reply(self._turn, service.clock, voice=request.response_format == "voice")
         self._sites = Sites()
         self._actions = ActionNotes()
@@ -87,6 +87,8 @@ class Interaction:
         self._message_id, self._sequence = secrets.token_hex(12), 0
         self._user_message_id: str | None = None
         self._user_text = request.text
+        self._behavior: Version | None = None
+        """The behaviour that was told of last."""
         self._ends = self._gone = False
         self._task: asyncio.Task[None] | None = None
 
@@ -168,7 +170,9 @@ class Interaction:
         elif self._request.text is not None:
             await self._user_said(self._request.text)
         left, loop = self._service.answer_s, asyncio.get_running_loop()
-        async with contextlib.aclosing(self._service.agent(self._request)) as answers:
+        await self._tell_behavior()
+        asked = replace(self._request, behavior=self._turn.behavior)
+        async with contextlib.aclosing(self._service.agent(asked)) as answers:
             while True:
                 asked_at = loop.time()
                 try:
@@ -203,8 +207,10 @@ class Interaction:
             case UserSaid(text):
                 if self._request.audio is not None and self._user_text is None:
                     self._user_text = clean(text)
+                    self._turn.user_said(text)
                     if not self._creates:
                         await self._user_said(self._user_text)
+                    await self._tell_behavior()
             case EndConversation():
                 self._ends = True
             case _:
@@ -219,6 +225,21 @@ class Interaction:
             self._turn.milestone("tool_started", tool=site_name(*name, site))
         if entered:
             self._works_on()
+        self._actions.add(action)
+        if self._wants(action):
+            await self._tell(CurrentAgentAction(action=action))
+        await self._tell_behavior()
+
+    async def _tell_behavior(self) -> None:
+        """Tell which behaviour is in force, if that has changed."""
+        found, previous = self._turn.behavior, self._behavior
+        self._behavior = None if found is None else (behavior_id(found.name), found.rule.version)
+        if self._behavior == previous:
+            return
+        action = BehaviorSelected(
+            selected_dynamic_behavior_set_version_info=self._behavior,
+            previous_selected_dynamic_behavior_set_version_info=previous,
+        )
         self._actions.add(action)
         if self._wants(action):
             await self._tell(CurrentAgentAction(action=action))

@@ -100,6 +100,11 @@ def service_id(name: str, service: ServiceSettings) -> str:
     return service.id or hashlib.sha256(f"stopgap service {name}".encode()).hexdigest()[:24]
 
 
+def behavior_id(name: str) -> str:
+    """Return the id by which events name a behaviour of the filler configuration."""
+    return hashlib.sha256(f"stopgap behavior {name}".encode()).hexdigest()[:24]
+
+
 def load_service_config(path: Path | None, **changes: Any) -> ServiceConfig:
     """Return the configuration in a TOML file (None: the defaults), with *changes* put over it.
 
