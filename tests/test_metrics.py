@@ -1,7 +1,9 @@
 """Metrics: what is found in conversations whose figures are known, and what users may define."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stopgap.benchmarks import convert_trace
 from stopgap.engine import TurnRecord
+from stopgap.engine._rowbase import RowBase
 from stopgap.engine.metrics import (
     NAMES,
     Boolean,
@@ -26,7 +30,7 @@ from stopgap.engine.metrics import (
     load_metrics,
     record_of,
 )
-from stopgap.engine.metrics._expression import MAX_CHARACTERS, Expression
+from stopgap.engine.metrics._expression import MAX_CHARACTERS, Expression, _here
 from stopgap.engine.turns import MilestoneRecord, PredictionRecord, SoundRecord, WaitRecord, turn_row
 from stopgap.fillers import ConfigError, Kind, Limits, UsageError
 
@@ -135,7 +139,9 @@ def test_a_record_survives_json() -> None:
         ({"speech_ended_at": "20"}, r"speech_ended_at: input should be a valid number; write a turn as TurnRecord"),
         ({"waits": [{"began_s": 0.0}]}, r"waits\.0\.available_s: "),
         ({"sounds": [{"kind": "song"}]}, r"sounds\.0\.kind: "),
-        ({"ended_s": float("nan")}, "it holds what JSON cannot, such as a number without bounds; write"),
+        ({"ended_s": float("nan")}, r"it holds what no record does, such as a number beyond 1e\+15; write a turn as"),
+        ({"ended_s": 1e300}, "it holds what no record does"),
+        ({"ended_s": object()}, "it holds what no record does"),
     ],
 )
 def test_a_bad_record_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -465,6 +471,24 @@ def test_any_text_is_a_metric_or_one_sentence(text: str) -> None:
         assert found.value is None or isinstance(found.value, float)
 
 
+def test_threads_do_not_mix_turns() -> None:
+    """Several threads evaluate one metric, each for its own conversation."""
+    metric = defined("wait_s + fillers", "max")
+    calls = [[facts_of(a_record(n, ready_s=number + n / 100)) for n in range(50)] for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = [result.value for result in pool.map(metric.evaluate, calls * 4)]
+    assert found == [number + 0.49 for number in range(8)] * 4
+
+
+def test_without_simpleeval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only metrics of one's own need it, and the error says how to install it."""
+    monkeypatch.setitem(sys.modules, "simpleeval", None)
+    monkeypatch.delattr(_here, "evaluator", raising=False)
+    assert value("reply_wait") == 1.2
+    with pytest.raises(UsageError, match=r"metrics of your own need simpleeval: pip install 'stopgap\[metrics\]'"):
+        defined("wait_s")
+
+
 # the command ------------------------------------------------------------------------------------------------------
 
 
@@ -530,6 +554,42 @@ def test_metrics_of_a_log(run: Run) -> None:
     (reason,) = [line for line in shown.out.splitlines() if line.startswith("-: ")]
     assert reason.startswith("-: time_to_first_sound, time_to_answer, longest_dead_air, reply_delay, ")
     assert reason.endswith(": Not applicable: a log holds the waits, not what was heard; give records of the turns.")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet", ".sqlite"])
+def test_every_format_of_a_log(run: Run, tmp_path: Path, ending: str) -> None:
+    """CSV, JSON lines, Parquet and SQLite give the same."""
+    log = RowBase(tmp_path / "log.sqlite", 10**9)
+    for place, record in enumerate(a_call()[:4]):
+        row = turn_row(record, turn_id=f"t{place}", conversation_id="c", started_at=float(place))
+        assert row is not None
+        log.append(row)
+    log.close()
+    convert_trace([tmp_path / "log.sqlite"], tmp_path / f"other{ending}")
+    (tmp_path / "m.toml").write_text("[metrics.lookups]\nof = 'tool == \"lookup\"'\naggregate = 'share'\n", "utf-8")
+    told = json.loads(run(tmp_path / f"other{ending}", "--metrics", tmp_path / "m.toml", "--json").out)
+    values = {result["metric"]: result["value"] for result in told["results"]}
+    assert (values["reply_wait"], values["lookups"], values["longest_dead_air"]) == (1.2, 0.25, None)
+    assert {result["conversation"] for result in told["results"]} == {"c"}
+
+
+def test_a_torn_last_record_counts_as_nothing(run: Run, records: Path) -> None:
+    """A crash may have left it."""
+    whole = json.loads(run(records, "--json").out)
+    with records.open("a", encoding="utf-8") as file:
+        file.write('{"id": "torn", "wai')
+    assert json.loads(run(records, "--json").out) == whole
+
+
+def test_the_worst_of_equals_is_none(run: Run, records: Path) -> None:
+    """Where all conversations have the same value, none is the worst."""
+    told = json.loads(run(records, "--metric", "needless_fillers", "--conversation", "other", "--json").out)
+    assert told["metrics"][0]["worst"] == "other"
+    records.write_text(
+        "".join(json.dumps(a_record(n, id=f"s{n}-1", session=f"s{n}").as_dict()) + "\n" for n in range(3)), "utf-8"
+    )
+    told = json.loads(run(records, "--metric", "reply_wait", "--json").out)
+    assert (told["metrics"][0]["n"], told["metrics"][0]["worst"]) == (3, None)
 
 
 def test_metrics_of_ones_own(run: Run, records: Path, tmp_path: Path) -> None:

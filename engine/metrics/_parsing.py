@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from ...fillers import UsageError
 from ..turns import TurnRecord
 
+MAX_NUMBER = 1e15
+"""No time or frame is beyond; what is could not be added up."""
 REMEDY = "write a turn as TurnRecord.as_dict gives it"
 
 
@@ -26,8 +28,9 @@ def record_of(data: Mapping[str, Any]) -> TurnRecord:
     """
     try:
         text = json.dumps(data, allow_nan=False)
+        json.loads(text, parse_float=_bounded, parse_int=_bounded)
     except (TypeError, ValueError, RecursionError):
-        raise UsageError(f"it holds what JSON cannot, such as a number without bounds; {REMEDY}") from None
+        raise UsageError(f"it holds what no record does, such as a number beyond {MAX_NUMBER:g}; {REMEDY}") from None
     try:
         # as JSON: there a list may be a tuple and a text a kind, and else nothing is taken for anything else
         return _adapter().validate_json(text, strict=True)
@@ -36,3 +39,15 @@ def record_of(data: Mapping[str, Any]) -> TurnRecord:
         place = ".".join(map(str, first["loc"]))
         said = first["msg"][:1].lower() + first["msg"][1:]
         raise UsageError(f"{place}: {said}; {REMEDY}") from None
+
+
+def _bounded(text: str) -> float:
+    """Return the number that *text* says.
+
+    Raises:
+        ValueError: if it is too large.
+    """
+    number = float(text)
+    if abs(number) > MAX_NUMBER:
+        raise ValueError(text)
+    return number

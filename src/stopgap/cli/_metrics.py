@@ -45,8 +45,9 @@ def metrics(
 ) -> None:
     """Print figures of conversations: dead air, reply delay, needless fillers, targets, metrics of your own.
 
-    A log of turns holds waits, not what was heard; for the other figures give records, a line of JSON each. The
-    configuration says by how much replies may be held back.
+    A log of turns holds waits, not what was heard: for all else give records, as `TurnRecord.as_dict` gives them.
+
+    How long replies may be held back for target_met is in the configuration, if one is given.
     """
     from ._metricstable import reasons, result_table, summary_table
     from ._metricsturns import read_facts

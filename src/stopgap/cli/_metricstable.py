@@ -31,9 +31,11 @@ class Summary:
 
     @property
     def worst(self) -> str | None:
-        """The conversation with the worst value; None: none has one."""
-        ranked = max(self.told, key=lambda item: self.metric.badness(item[1]), default=None)
-        return None if ranked is None else ranked[0]
+        """The conversation with the worst value; None: none has one, or all have the same."""
+        ranked = sorted(self.told, key=lambda item: self.metric.badness(item[1]), reverse=True)
+        if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[-1][1]):
+            return None
+        return ranked[0][0]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain data."""
