@@ -87,6 +87,7 @@ def test_unknown_name() -> None:
         "engine.prediction",
         "engine.planning",
         "engine.turns",
+        "engine.metrics",
         "engine.mixer",
         "engine.outputs",
         "engine.integrations.amigo",

@@ -17,6 +17,7 @@ from ._config import config_app
 from ._demo import demo
 from ._devices import devices
 from ._doctor import doctor
+from ._metrics import metrics
 from ._pack import pack_app
 from ._play import play
 from ._replay import replay
@@ -38,6 +39,7 @@ app.command()(play)
 app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
+app.command()(metrics)
 app.command()(tuner)
 app.command()(serve)
 app.add_typer(pack_app)
