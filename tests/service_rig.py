@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import uvicorn
 from stopgap.engine.service._actions import ToolCallEnded, ToolCallStarted
@@ -78,7 +79,8 @@ def a_config(folder: Path, database: str | None = None, **changes: Any) -> Servi
         "secret_file": str(folder / "secret"),
         "fillers": str(folder / "stopgap.toml"),
         "maintenance_file": str(folder / "maintenance"),
-        "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000},
+        "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000,
+                  "behavior_create": 10_000, "behavior_versions": 10_000},
         "services": {
             "desk": {
                 "id": SERVICE, "agent": "service_rig:agent", "voice": True,
@@ -114,3 +116,13 @@ def running(config: ServiceConfig) -> Iterator[Running]:
         finally:
             server.should_exit = True
             thread.join(10.0)
+
+
+@contextlib.contextmanager
+def signed_in(service: Running, key: IssuedKey, organization: str = ORGANIZATION) -> Iterator[httpx.Client]:
+    """Give a client that sends a token of *key*'s user, and asks *organization*."""
+    with httpx.Client(base_url=f"{service.url}/v1/{organization}", trust_env=False, timeout=60.0) as client:
+        headers = {"x-api-key": key.key, "x-api-key-id": key.id, "x-user-id": key.user}
+        token = client.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client

@@ -8,12 +8,14 @@ import sys
 import time
 
 from stopgap.engine.service.storage import (
+    Behaviors,
     BusyError,
     Conversations,
     Database,
     FinishedError,
     History,
     Leases,
+    NewBehavior,
     NewConversation,
     NewInteraction,
 )
@@ -84,6 +86,14 @@ def finish(url: str, organization: str, conversation: str) -> None:
         print("finished")
 
 
+def behave(url: str, organization: str, set: str, creator: str, times: str) -> None:
+    """Add so many versions to a behavior set; print their numbers."""
+    behaviors = Behaviors(Database.open(url))
+    ready()
+    for number in range(int(times)):
+        print(behaviors.add(organization, set, NewBehavior((f"trigger {number}",)), creator=creator).number)
+
+
 def migrate(url: str) -> None:
     """Bring the database to this version."""
     ready()
@@ -118,5 +128,7 @@ def hits(url: str, times: str) -> None:
     print(sum(limits.hit("interact", "org", "user").allowed for _ in range(int(times))))
 
 
+JOBS = (claim, create, complete, finish, behave, migrate, learn, hits)
+
 if __name__ == "__main__":
-    {job.__name__: job for job in (claim, create, complete, finish, migrate, learn, hits)}[sys.argv[1]](*sys.argv[2:])
+    {job.__name__: job for job in JOBS}[sys.argv[1]](*sys.argv[2:])

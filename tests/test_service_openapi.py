@@ -1,6 +1,5 @@
 """The conversation service's description of itself, held against what it does."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -12,8 +11,7 @@ import httpx
 import jsonschema_rs
 import pytest
 from service_helpers import NewUrl
-from service_rig import ORGANIZATION, SERVICE, Running, a_config, running
-from stopgap.engine.service.identity import IssuedKey
+from service_rig import SERVICE, Running, a_config, running, signed_in
 from stopgap.engine.service.storage import History
 
 pytest_plugins = ("service_databases",)
@@ -24,7 +22,21 @@ POSTS = (
     "/conversation/",
     "/conversation/{conversation_id}/interact",
     "/conversation/{conversation_id}/finish/",
+    "/dynamic_behavior_set/",
+    "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
 )
+# what a schema cannot say: that a range's bounds are the wrong way round, and which number is a set's next one
+UNSAID = """
+[[operations]]
+include-name = "GET /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +54,6 @@ def description(service: Running) -> Any:
 @pytest.fixture(scope="module")
 def http(service: Running) -> Iterator[httpx.Client]:
     with signed_in(service, service.key) as client:
-        yield client
-
-
-@contextlib.contextmanager
-def signed_in(service: Running, key: IssuedKey) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{service.url}/v1/{ORGANIZATION}", trust_env=False, timeout=60.0) as client:
-        headers = {"x-api-key": key.key, "x-api-key-id": key.id, "x-user-id": key.user}
-        token = client.post("/user/signin_with_api_key", headers=headers).raise_for_status().json()["id_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
         yield client
 
 
@@ -121,6 +124,22 @@ def test_the_body_of_a_creation_is_told(description: Any) -> None:
     assert not told.is_valid({"service_id": SERVICE, "tags": {"a-tag": None}})
 
 
+def test_the_bodies_of_behavior_sets_are_told(description: Any) -> None:
+    """With all their parts, which are the same as those of the answers."""
+    instruction = {"type": "inject-instruction", "instruction": "Be brief.", "overrides_instructions": False}
+    whole = {"name": "billing", "conversation_triggers": ["a bill"], "actions": [instruction]}
+    for post, left_out in ((POSTS[4], "name"), (POSTS[5], "actions")):
+        body = description["paths"]["/v1/{organization}" + post]["post"]["requestBody"]
+        assert body["required"]
+        schema = {**body["content"]["application/json"]["schema"], "components": description["components"]}
+        told = jsonschema_rs.Draft202012Validator(schema)
+        assert told.is_valid(whole)
+        assert not told.is_valid({name: value for name, value in whole.items() if name != left_out})
+        assert not told.is_valid({**whole, "conversation_triggers": []})
+        assert not told.is_valid({**whole, "conversation_triggers": [" "]})
+        assert not told.is_valid({**whole, "actions": [{**instruction, "type": "sing"}]})
+
+
 def test_trouble_inside_is_a_problem_as_well(
     description: Any, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +159,7 @@ def test_trouble_inside_is_a_problem_as_well(
 def test_the_service_is_what_its_description_says(service: Running, tmp_path: Path) -> None:
     """Requests made up from the OpenAPI description meet no 5xx, and no answer that it does not tell of."""
     examples = "15" if service.config.database.startswith("sqlite") else "5"  # what differs below is little
+    (tmp_path / "schemathesis.toml").write_text(UNSAID, encoding="utf-8")
     with signed_in(service, service.another()) as client:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
@@ -148,4 +168,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "6 passed" in done.stdout
+    assert "9 passed" in done.stdout

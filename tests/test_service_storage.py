@@ -80,7 +80,7 @@ def test_an_old_schema_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> 
     """The one sentence names the command that brings it up to date."""
     Database.migrate(url)
     monkeypatch.setattr(schema, "newest", lambda: "9999")
-    with pytest.raises(SchemaError, match="has schema 0001, this version needs 9999: run `stopgap service migrate`"):
+    with pytest.raises(SchemaError, match="has schema 0002, this version needs 9999: run `stopgap service migrate`"):
         Database.open(url)
 
 

@@ -8,12 +8,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from ...fillers import UsageError
 from ._speech import AudioFormatError
 from ._workers import OverloadedError
 from .identity import ForbiddenError, NotAuthenticatedError
-from .storage import BusyError, DatabaseError, FinishedError, LeaseLostError, NoInteractionsError, NotFoundError
+from .storage import (
+    BusyError,
+    DatabaseError,
+    FinishedError,
+    LeaseLostError,
+    NoInteractionsError,
+    NotFoundError,
+    NotNextError,
+)
 
 STATUS: Mapping[type[Exception], int] = {
     NotAuthenticatedError: 401,
@@ -23,6 +32,7 @@ STATUS: Mapping[type[Exception], int] = {
     FinishedError: 409,
     LeaseLostError: 409,
     NoInteractionsError: 400,
+    NotNextError: 400,
     AudioFormatError: 415,
     UsageError: 422,
     OverloadedError: 503,
@@ -100,7 +110,18 @@ def install(app: FastAPI) -> None:
 
 async def _refused(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
-    return answer(exc.status_code, str(exc.detail), exc.headers)
+    headers = dict(exc.headers or {})
+    methods = _methods(request) if exc.status_code == 405 else []
+    if methods:
+        headers["Allow"] = ", ".join(methods)
+    return answer(exc.status_code, str(exc.detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that there are at a request's path: Starlette names only those of the first endpoint there."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    path = request.scope["path"]
+    return sorted({m.upper() for at, found in paths.items() if compile_path(at)[0].match(path) for m in found})
 
 
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:
@@ -124,10 +145,10 @@ def _short(part: str | int) -> str | int:
 
 
 _MEANING = {
-    400: "the request cannot be granted as the conversation stands",
+    400: "the request cannot be granted as things stand",
     401: "credentials missing or invalid",
     403: "a permission is missing",
-    404: "no such organization, service or conversation",
+    404: "no such organization, service, conversation or behavior set",
     408: "the body did not come in time",
     409: "the conversation is busy or finished",
     413: "the body is too large",

@@ -1,9 +1,10 @@
-"""Conversations, accounts and learned waits in a database: SQLite, or PostgreSQL.
+"""Conversations, accounts, behavior sets and learned waits in a database: SQLite, or PostgreSQL.
 
 All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
 
 from ._accounts import Accounts
+from ._behaviors import MOST_LISTED, Behaviors, Page, VersionRange
 from ._connect import database_file
 from ._conversations import Conversations
 from ._database import Database
@@ -14,6 +15,7 @@ from ._errors import (
     LeaseLostError,
     NoInteractionsError,
     NotFoundError,
+    NotNextError,
     RefusedError,
     SchemaError,
     TakenError,
@@ -22,8 +24,10 @@ from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
 from ._leases import LEASE_S, Lease, Leases, Resumed
 from ._records import (
+    BehaviorVersion,
     Conversation,
     Interaction,
+    NewBehavior,
     NewConversation,
     NewInteraction,
     StoredKey,
@@ -33,7 +37,10 @@ from ._records import (
 
 __all__ = [
     "LEASE_S",
+    "MOST_LISTED",
     "Accounts",
+    "BehaviorVersion",
+    "Behaviors",
     "BusyError",
     "Conversation",
     "Conversations",
@@ -45,10 +52,13 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "Leases",
+    "NewBehavior",
     "NewConversation",
     "NewInteraction",
     "NoInteractionsError",
     "NotFoundError",
+    "NotNextError",
+    "Page",
     "RefusedError",
     "Resumed",
     "SchemaError",
@@ -56,6 +66,7 @@ __all__ = [
     "TakenError",
     "Transcript",
     "User",
+    "VersionRange",
     "Words",
     "database_file",
     "is_id",

@@ -9,6 +9,7 @@ StopgapError
     ├── LeaseLostError       what was claimed has been claimed by somebody else since: nothing was written (409)
     ├── FinishedError        the conversation is over (409)
     ├── NoInteractionsError  the conversation has none (400)
+    ├── NotNextError         a version's number that is not the next one (400)
     └── TakenError           an id that is in use already (409)
 """
 
@@ -45,6 +46,10 @@ class FinishedError(RefusedError):
 
 class NoInteractionsError(RefusedError):
     """The conversation has no interactions."""
+
+
+class NotNextError(RefusedError):
+    """A version was to get a number that is not the next one; nothing was written."""
 
 
 class TakenError(RefusedError):

@@ -148,6 +148,37 @@ class WaitScaleRow(Base):
     scale: Mapped[int] = mapped_column(Integer)
 
 
+class BehaviorSetRow(Base):
+    """A dynamic behavior set; what it says is in its versions."""
+
+    __tablename__ = "behavior_sets"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    organization_id: Mapped[str] = mapped_column(OrganizationId, ForeignKey("organizations.id"), index=True)
+    name: Mapped[str]
+    creator_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
+    created_at: Mapped[float]
+    version_count: Mapped[int] = mapped_column(Integer)
+    """Versions there are; the latest one's number."""
+
+
+class BehaviorVersionRow(Base):
+    """One version of a set. None is ever changed or removed: numbers have no gaps. Their index is what pages follow."""
+
+    __tablename__ = "behavior_versions"
+    __table_args__ = (UniqueConstraint("set_id", "number"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    set_id: Mapped[str] = mapped_column(Id, ForeignKey("behavior_sets.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    conversation_triggers: Mapped[list[Any]]
+    actions: Mapped[list[Any]]
+    creator_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
+    created_at: Mapped[float]
+
+
 USERS = cast(Table, UserRow.__table__)
 CONVERSATIONS = cast(Table, ConversationRow.__table__)
 INTERACTIONS = cast(Table, InteractionRow.__table__)
+BEHAVIOR_SETS = cast(Table, BehaviorSetRow.__table__)
+BEHAVIOR_VERSIONS = cast(Table, BehaviorVersionRow.__table__)
