@@ -16,6 +16,8 @@ from stopgap.engine.service.storage import History
 
 pytest_plugins = ("service_databases",)
 
+INSTRUCTION = {"type": "inject-instruction", "instruction": "Be brief.", "overrides_instructions": False}
+BEHAVIOR_SET = {"name": "billing", "conversation_triggers": ["a bill"], "actions": [INSTRUCTION]}
 CREATE = "/conversation/?response_format=text"
 POSTS = (
     "/user/signin_with_api_key",
@@ -25,10 +27,16 @@ POSTS = (
     "/dynamic_behavior_set/",
     "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
 )
-# what a schema cannot say: that a range's bounds are the wrong way round, and which number is a set's next one
-UNSAID = """
+# names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
+# way round, and which number is a set's next one
+KNOWN = """
+[[operations]]
+include-name = "POST /v1/{organization}/dynamic_behavior_set/"
+parameters = {"path.organization" = "acme"}
+
 [[operations]]
 include-name = "GET /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
+parameters = {"path.organization" = "acme", "path.dynamic_behavior_set_id" = "SET"}
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 
@@ -126,18 +134,16 @@ def test_the_body_of_a_creation_is_told(description: Any) -> None:
 
 def test_the_bodies_of_behavior_sets_are_told(description: Any) -> None:
     """With all their parts, which are the same as those of the answers."""
-    instruction = {"type": "inject-instruction", "instruction": "Be brief.", "overrides_instructions": False}
-    whole = {"name": "billing", "conversation_triggers": ["a bill"], "actions": [instruction]}
     for post, left_out in ((POSTS[4], "name"), (POSTS[5], "actions")):
         body = description["paths"]["/v1/{organization}" + post]["post"]["requestBody"]
         assert body["required"]
         schema = {**body["content"]["application/json"]["schema"], "components": description["components"]}
         told = jsonschema_rs.Draft202012Validator(schema)
-        assert told.is_valid(whole)
-        assert not told.is_valid({name: value for name, value in whole.items() if name != left_out})
-        assert not told.is_valid({**whole, "conversation_triggers": []})
-        assert not told.is_valid({**whole, "conversation_triggers": [" "]})
-        assert not told.is_valid({**whole, "actions": [{**instruction, "type": "sing"}]})
+        assert told.is_valid(BEHAVIOR_SET)
+        assert not told.is_valid({name: value for name, value in BEHAVIOR_SET.items() if name != left_out})
+        assert not told.is_valid({**BEHAVIOR_SET, "conversation_triggers": []})
+        assert not told.is_valid({**BEHAVIOR_SET, "conversation_triggers": [" "]})
+        assert not told.is_valid({**BEHAVIOR_SET, "actions": [{**INSTRUCTION, "type": "sing"}]})
 
 
 def test_trouble_inside_is_a_problem_as_well(
@@ -159,8 +165,9 @@ def test_trouble_inside_is_a_problem_as_well(
 def test_the_service_is_what_its_description_says(service: Running, tmp_path: Path) -> None:
     """Requests made up from the OpenAPI description meet no 5xx, and no answer that it does not tell of."""
     examples = "15" if service.config.database.startswith("sqlite") else "5"  # what differs below is little
-    (tmp_path / "schemathesis.toml").write_text(UNSAID, encoding="utf-8")
     with signed_in(service, service.another()) as client:
+        known = client.post(POSTS[4], json=BEHAVIOR_SET).json()["dynamic_behavior_set_id"]
+        (tmp_path / "schemathesis.toml").write_text(KNOWN.replace("SET", known), encoding="utf-8")
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
             "-H", f"Authorization: {client.headers['Authorization']}", "--max-examples", examples, "--seed", "1",
