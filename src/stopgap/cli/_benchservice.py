@@ -1,5 +1,6 @@
 """``stopgap bench service``: the conversation service under load."""
 
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -21,6 +22,10 @@ def service(
     The service runs in processes of its own, its clients in this one; waits are drawn from a bundled trace.
     """
     check_extra()
+    if find_spec("aiohttp") is None:
+        from stopgap.fillers import UsageError
+
+        raise UsageError("the clients of `stopgap bench service` need aiohttp; run pip install aiohttp")
     from stopgap.benchmarks._service import measure_service
 
     with progress("interactions", interactions) as advance:
