@@ -162,9 +162,10 @@ class Line:
         return now
 
     def _plans_on_at(self) -> float:
-        if self.closed or self.held_since is not None or self.newest is None:
+        newest = self.newest  # the service thread asks without the lock, and closing takes it away
+        if self.closed or self.held_since is not None or newest is None:
             return math.inf
-        return self.newest.plans_on_at
+        return newest.plans_on_at
 
     def _catch_up(self, to: float) -> None:
         if self.closed:
@@ -278,7 +279,7 @@ class Line:
         for owner in {id(owner): owner for owner in self._owners.values()}.values():
             owner.line_closed(now)
         self._tell_heard_out()
-        self._owners, self._speakers, self.newest = {}, {}, None
+        self._owners, self._speakers, self.newest, self.next_start_at = {}, {}, None, math.inf
 
     def after_fork(self) -> None:
         """The conversation stays with the process that this one was forked off; here it is over."""
