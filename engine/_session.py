@@ -121,8 +121,8 @@ class Session:
             id: Name in the turn record; None: counted.
 
         Raises:
-            UsageError: if the session is closed, *speech_ended_at* lies in the future or is not a number, or
-                *prompt_tokens* is no whole number above 0.
+            UsageError: if the session is closed, *speech_ended_at* lies in the future or is not a number,
+                *prompt_tokens* is no whole number above 0, or *user_said* is no text.
         """
         line = self._line
         with line.lock:
@@ -136,6 +136,8 @@ class Session:
                 raise UsageError(
                     f"prompt_tokens={prompt_tokens!r} is no number of tokens; give 1 or more, or leave it out"
                 )
+            if user_said is not None and not isinstance(user_said, str):
+                raise UsageError(f"user_said={user_said!r} is no text; give the transcript, or leave it out")
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("superseded")
             elif line.held_since is not None:

@@ -203,6 +203,18 @@ def test_after_the_reply_nothing_is_disturbed(open_session: Any, clock: VirtualC
     assert heard(turn) == []
 
 
+def test_a_transcript_is_text(open_session: Any) -> None:
+    """Anything else is refused in a sentence, and the turn before it goes on."""
+    session = open_session({"x": {"triggers": ["hello"]}})
+    turn = session.begin()
+    words: Any = b"hello"
+    with pytest.raises(UsageError, match="give the transcript"):
+        session.begin(user_said=words)
+    with pytest.raises(UsageError, match="takes the transcript"):
+        turn.user_said(words)
+    assert turn.waiting
+
+
 @pytest.mark.parametrize("labels", [{"a": 1}, "a", [("a", "b")]])
 def test_labels_are_texts(labels: Any, open_session: Any) -> None:
     """Anything else is refused in a sentence."""
