@@ -27,7 +27,7 @@ from stopgap.engine.service._actions import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
+from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, MessageType, Speech, UserSaid
 from stopgap.engine.service._filter import ActionFilter
 from stopgap.engine.service._interaction import Interaction, Service
 from stopgap.engine.service._pump import Pump
@@ -106,6 +106,7 @@ def interact(
     cancel_at: float | None = None,
     answer_s: float = 60.0,
     reads: bool = True,
+    message_type: MessageType = "user-message",
     slow_release_s: float = 0.0,
 ) -> Heard:
     """Have *agent* answer one message; every event is validated by the models of the API's own SDK."""
@@ -119,7 +120,7 @@ def interact(
             pump, unit = Pump(manager.clock), MemoryUnit(release_s=slow_release_s)
             heard = Heard([], unit)
             service = Service("desk", SETTINGS, agent, FillerContents(bank), pump, manager.clock, answer_s)
-            request = AgentRequest("org", "0" * 24, "1" * 24, "desk", "voice" if voice else "text",
+            request = AgentRequest("org", "0" * 24, "1" * 24, "desk", "voice" if voice else "text", message_type,
                                    text=None if audio else "Where is my order?", audio=audio)  # fmt: skip
             session = manager.session(SilentOutput(RATE, owns_reply=False), listener=heard)
             began_at = loop.time()
@@ -477,3 +478,11 @@ def test_words_trigger_a_behaviour() -> None:
     assert heard.of("action-too-long") == []
     assert heard.unit.results[0].turn["behavior"] == ("payment", 2)
     assert heard.types[:2] == ["user-message-available", "current-agent-action"]
+
+
+@pytest.mark.parametrize(("message_type", "told"), [("user-message", 1), ("external-event", 0)])
+def test_only_users_words_trigger(message_type: MessageType, told: int) -> None:
+    """What happened elsewhere is not what the user said."""
+    behaviors = {"order": {"triggers": ["where is my order"]}}
+    heard = interact(answering("Here."), config={**LADDER, "behaviors": behaviors}, message_type=message_type)
+    assert len(heard.of("select-dynamic-behavior-completed")) == told

@@ -76,7 +76,8 @@ class Interaction:
         self._service, self._request, self._session, self._unit = service, request, session, unit
         self._wanted, self._creates = wanted, creates
         self._outbox = Outbox()
-        self._turn = session.begin(agent=agent_name(service.name, request.response_format), user_said=request.text)
+        said = request.text if request.message_type == "user-message" else None  # an event is not the user's words
+        self._turn = session.begin(agent=agent_name(service.name, request.response_format), user_said=said)
         self._reply = Reply(self._turn, service.clock, voice=request.response_format == "voice")
         self._sites = Sites()
         self._actions = ActionNotes()
