@@ -128,8 +128,9 @@ class RateLimits:
     def _counted_here(self, item: RateLimitItemPerMinute, names: tuple[str, ...]) -> Allowance:
         """Count in memory. The library by itself starts a thread to drop old counts up to a hundred times a second."""
         now = time.monotonic()
-        self._memory.timer = _Sweep(alive=now < self._sweep_at)
-        if now >= self._sweep_at:
+        due = now >= self._sweep_at
+        self._memory.timer = _DUE if due else _TO_COME
+        if due:
             self._sweep_at = now + SWEEP_S
         return _asked(self._own, item, names)
 
@@ -142,6 +143,9 @@ class _Sweep(threading.Timer):
 
     def is_alive(self) -> bool:
         return self._alive
+
+
+_DUE, _TO_COME = _Sweep(alive=False), _Sweep(alive=True)
 
 
 def _asked(limiter: MovingWindowRateLimiter, item: RateLimitItemPerMinute, names: tuple[str, ...]) -> Allowance:

@@ -70,7 +70,8 @@ class History:
             return Transcript(as_conversation(row), tuple(reversed(found)))
 
     def heard(self, conversation: str, *, last: int) -> tuple[tuple[str, float], ...]:
-        """Return the fillers that were heard in a conversation's *last* interactions, in order.
+        """Return the fillers that were heard in the *last* interactions of a conversation that one has a lease on, in
+        order.
 
         Returns:
             Ids of clips, each with how many s ago it began.
