@@ -53,6 +53,10 @@ class TurnFacts:
     """Spoken ones."""
     cuts: int | None = None
     """Phrases and progress lines that were cut."""
+    behavior: tuple[str, int] | None = None
+    """Name and version of the behaviour that was in force."""
+    assigned: tuple[tuple[str, int], ...] = ()
+    """Name and version of each behaviour of which the conversation was dealt one of several versions."""
 
 
 def facts_of(record: TurnRecord) -> TurnFacts:
@@ -86,6 +90,8 @@ def facts_of(record: TurnRecord) -> TurnFacts:
         fillers=len(sounds),
         spoken=sum(sound.kind.spoken for sound in sounds),
         cuts=sum(sound.cut and sound.kind in (Kind.PHRASE, Kind.PROGRESS) for sound in sounds),
+        behavior=record.behavior,
+        assigned=record.assigned,
     )
 
 

@@ -96,6 +96,9 @@ class TurnRecord:
     """Whether the reply could be held until fillers had yielded (see `Output`)."""
     behavior: tuple[str, int] | None = None
     """Name and version of the behaviour that was in force at the end."""
+    assigned: tuple[tuple[str, int], ...] = ()
+    """Name and version of each behaviour of which the conversation was dealt one of several versions, in force or
+    not."""
     user_spoke: tuple[tuple[float, float], ...] = ()
     """From when to when the user spoke while waiting, and the turn went on (`Session.resume`)."""
 
