@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..fillers import Behavior, Config, Signals
+from ..fillers import Behavior, Behaviors, Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,32 +14,28 @@ class InForce:
     rule: Behavior
     """With what it has to say to the agent."""
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Name and version: they tell all that it says."""
+        return self.name, self.rule.version
+
 
 class Behaving:
     """Takes in what is known of a turn, and chooses.
 
-    The first behaviour of the configuration that is triggered is in force. As more becomes known, an earlier one may
+    The first behaviour that is triggered is in force. As more becomes known, an earlier one may
     take its place; it never ends before the turn.
 
     Args:
-        config: Has the behaviours.
+        behaviors: The conversation's.
         turn: The turn's number in its conversation, from 1.
     """
 
-    def __init__(self, config: Config, turn: int) -> None:
-        self._config = config
+    def __init__(self, behaviors: Behaviors, turn: int) -> None:
+        self.behaviors = behaviors
         self._signals = Signals(turn=turn)
-        self.name: str | None = None
-        """The behaviour in force; None: none is."""
-
-    @property
-    def in_force(self) -> InForce | None:
-        return None if self.name is None else InForce(self.name, self._config.behaviors[self.name])
-
-    @property
-    def needs_wait(self) -> bool:
-        """Whether a trigger asks for the predicted wait."""
-        return any(behavior.needs_wait for behavior in self._config.behaviors.values())
+        self.in_force: InForce | None = None
+        """None: no behaviour is."""
 
     def begin(self, words: str, wait_s: float) -> bool:
         """Take in what the user said, if that is known, and the median of the wait as it is predicted.
@@ -63,8 +59,8 @@ class Behaving:
 
     def _choose(self, signals: Signals) -> bool:
         self._signals = signals
-        before, names = self.name, list(self._config.behaviors)
-        found = self._config.triggered(signals)
-        if found is not None and (before is None or names.index(found) < names.index(before)):
-            self.name = found
-        return self.name != before
+        before, names = self.in_force, list(self.behaviors.rules)
+        found = self.behaviors.triggered(signals)
+        if found is not None and (before is None or names.index(found) < names.index(before.name)):
+            self.in_force = InForce(found, self.behaviors.rules[found])
+        return self.in_force is not before

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..fillers import Clip, ClipBank, Config, Costs, Limits
+from ._behaving import InForce
 from ._clock import Clock
 from ._listeners import Listeners
 from ._work import Work
@@ -61,19 +62,26 @@ class Engine:
     log: Log | None = None
     """Where turns are recorded."""
     counters: dict[str, int] = field(default_factory=dict)
-    _under: dict[str, tuple[Limits, Costs]] = field(default_factory=dict)
+    _under: dict[tuple[str, int], tuple[Limits, Costs]] = field(default_factory=dict)
     _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
 
     def count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
 
-    def under(self, behavior: str | None) -> tuple[Limits, Costs | None]:
-        """Return the limits while *behavior* is in force, and the costs; None: those of the configuration."""
+    def under(self, behavior: InForce | None) -> tuple[Limits, Costs | None]:
+        """Return the limits while *behavior* is in force, and the costs; None: those of the configuration.
+
+        Raises:
+            ValueError: as of `Config.under`.
+        """
         if behavior is None:
             return self.config.limits, None
-        if behavior not in self._under:
-            self._under[behavior] = self.config.under(behavior)
-        return self._under[behavior]
+        found = self._under.get(behavior.key)
+        if found is None:
+            if len(self._under) > 1024:
+                self._under.clear()
+            found = self._under[behavior.key] = self.config.under(behavior.rule)
+        return found
 
     def clips(
         self,
@@ -84,15 +92,15 @@ class Engine:
         agent: str | None,
         tool: str | None,
         tool_runs: bool,
-        behavior: str | None,
+        behavior: InForce | None,
     ) -> tuple[Clip, ...]:
         """Return what may be played in such a turn; asked again, the same tuple."""
-        key = (rate, language, voice, agent, tool, tool_runs, behavior)
+        key = (rate, language, voice, agent, tool, tool_runs, None if behavior is None else behavior.key)
         found = self._playable.get(key)
         if found is None:
             if len(self._playable) > 1024:
                 self._playable.clear()
-            override = self.config.override(agent, tool, behavior)
+            override = self.config.override(agent, tool, None if behavior is None else behavior.rule)
             found = self._playable[key] = playable_clips(
                 self.bank.clips(rate),
                 self.config,

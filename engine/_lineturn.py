@@ -2,7 +2,7 @@
 
 import math
 
-from ..fillers import Clip
+from ..fillers import Behaviors, Clip
 from ._behaving import Behaving
 from ._engine import Engine
 from ._line import Line
@@ -38,6 +38,7 @@ class LineTurn:
         voice: Voice of the clips; None: any.
         tentative: The end of speech may be taken back.
         prompt_tokens: Size of the prompt; None: not known.
+        behaviors: Which may be triggered.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class LineTurn:
         voice: str | None,
         tentative: bool,
         prompt_tokens: int | None,
+        behaviors: Behaviors,
     ) -> None:
         self.id = id
         self.number = number
@@ -70,7 +72,7 @@ class LineTurn:
         )
         self._predicted: WaitDistribution | None = None
         self._sounds = TurnSounds()
-        self._behaving = Behaving(engine.config, number)
+        self._behaving = Behaving(behaviors, number)
         self._prompter = Prompter(
             self, line, engine, self._state, self._sounds, self._behaving, language=language, voice=voice
         )
@@ -179,7 +181,7 @@ class LineTurn:
 
     def _judge(self) -> None:
         """Have the mixture of policies learn from the turn, before the predictor does."""
-        judge = self._engine.judge if self._behaving.name is None else None  # its triggers are not in the record
+        judge = self._engine.judge if self._behaving.in_force is None else None  # its triggers are not in the record
         if judge is not None and judge.draws():
             record = self._record()
             self._engine.work.submit(lambda: judge.judge(record, self._line.rate, self._voice))
@@ -236,6 +238,7 @@ class LineTurn:
             notes=state.notes,
             cut_off_s=since(self._cut_off_at),
             owns_reply=self._line.output.owns_reply,
-            behavior=None if in_force is None else (in_force.name, in_force.rule.version),
+            behavior=None if in_force is None else in_force.key,
+            assigned=self._behaving.behaviors.assigned,
             user_spoke=tuple((start - zero, end - zero) for start, end in self._user_spoke),
         )

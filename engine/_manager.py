@@ -265,7 +265,10 @@ def _check_phrases(config: Config, bank: ClipBank) -> None:
     wanted: list[tuple[str, tuple[str, ...] | None]] = []
     wanted += [(f"agents.{name}.phrases", override.phrases) for name, override in config.agents.items()]
     wanted += [(f"tools.{name}.phrases", override.phrases) for name, override in config.tools.items()]
-    wanted += [(f"behaviors.{name}.fillers.phrases", rule.fillers.phrases) for name, rule in config.behaviors.items()]
+    for name, rule in config.behaviors.items():
+        wanted.append((f"behaviors.{name}.fillers.phrases", rule.fillers.phrases))
+        for place, other in enumerate(rule.alternatives):
+            wanted.append((f"behaviors.{name}.alternatives[{place}].fillers.phrases", other.fillers.phrases))
     wanted += [(f"ladder[{place}].phrases", step.phrases) for place, step in enumerate(config.ladder)]
     for where, phrases in wanted:
         for place, phrase in enumerate(phrases or ()):

@@ -67,7 +67,7 @@ class OfferedTurn(PassedTurn):
         context = self._state.context
         clips = self._engine.clips(
             self._line.rate, language=self._language, voice=self._voice,
-            agent=context.agent, tool=context.tool, tool_runs=True, behavior=self._behaving.name,
+            agent=context.agent, tool=context.tool, tool_runs=True, behavior=self._behaving.in_force,
         )  # fmt: skip
         return next((clip for clip in matching_phrases(clips, [text]) if clip.kind.spoken), None)
 

@@ -285,14 +285,15 @@ class Prompter:
     def _situation(self, origin: float, first: bool) -> Situation:
         state, config, line, sounds = self._state, self._engine.config, self._line, self._sounds
         context, latest, tool_at = state.context, state.latest, state.tool_started_at
-        limits, costs = self._engine.under(self._behaving.name)
+        in_force = self._behaving.in_force
+        limits, costs = self._engine.under(in_force)
         heard = self._standing(origin)
         until, last_end = heard.until, heard.last_end
         wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
         quiet_from = max(last_end, state.wait.began_at, self._resumed_at)
         clips = self._engine.clips(
             line.rate, language=self._language, voice=self._voice,
-            agent=context.agent, tool=context.tool, tool_runs=tool_at is not None, behavior=self._behaving.name,
+            agent=context.agent, tool=context.tool, tool_runs=tool_at is not None, behavior=in_force,
         )  # fmt: skip
         if state.status == "tentative":
             clips = tuple(clip for clip in clips if clip.kind in config.tentative_kinds)
@@ -303,7 +304,7 @@ class Prompter:
             wait_age_s=wait_age,
             tool_age_s=None if tool_at is None else origin - tool_at,
             clips=clips,
-            override=config.override(context.agent, context.tool, self._behaving.name),
+            override=config.override(context.agent, context.tool, None if in_force is None else in_force.rule),
             spoken=heard.spoken,
             spoken_left=line.conversation.left(origin, limits, heard.spoken),
             recent=line.conversation.recent(origin, self._number),

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from ..fillers import UsageError
+from ..fillers import Behaviors, UsageError
+from ._behaving import InForce
 from ._engine import Engine
 from ._line import Line
 from ._listeners import Listener
@@ -43,6 +44,7 @@ class Session:
         self._language = language
         self._voice = voice
         self._line = Line(engine, output, seed, listener)
+        self._behaviors = Behaviors.dealt(engine.config.behaviors, id)
         self._turns = 0
         self._turn: Turn | None = None
 
@@ -102,6 +104,7 @@ class Session:
         tentative: bool = False,
         prompt_tokens: int | None = None,
         user_said: str | None = None,
+        behaviors: Behaviors | None = None,
         id: str | None = None,
     ) -> Turn:
         """Open a turn: the user has stopped speaking, a reply is pending. Fillers are armed at once.
@@ -118,11 +121,13 @@ class Session:
                 estimate will do (its octave counts). None: not known.
             user_said: What the user said, if that is known already: behaviours may be triggered by it. Else see
                 `Turn.user_said`.
+            behaviors: Further ones, behind those of the configuration. A name and a version stand for one content
+                only. None: none.
             id: Name in the turn record; None: counted.
 
         Raises:
             UsageError: if the session is closed, *speech_ended_at* lies in the future or is not a number,
-                *prompt_tokens* is no whole number above 0, or *user_said* is no text.
+                *prompt_tokens* is no whole number above 0, *user_said* is no text, or one of *behaviors* cannot be.
         """
         line = self._line
         with line.lock:
@@ -138,6 +143,7 @@ class Session:
                 )
             if user_said is not None and not isinstance(user_said, str):
                 raise UsageError(f"user_said={user_said!r} is no text; give the transcript, or leave it out")
+            rules = self._behaviors if behaviors is None else self._with(behaviors)
             if self._turn is not None and self._turn.pending:
                 self._turn.cancel("superseded")
             elif line.held_since is not None:
@@ -148,12 +154,21 @@ class Session:
                 line, self._engine, number=self._turns, id=id or f"{self.id}-{self._turns}", session=self.id,
                 began_at=now, speech_ended_at=at, agent=agent, language=language or self._language,
                 voice=voice or self._voice, tentative=tentative, prompt_tokens=prompt_tokens,
+                behaviors=rules,
             )  # fmt: skip
             line.enter(self._turn)
             self._turn.begin_behaving(user_said)
             self._turn.plan(first=True)
             self._engine.work.submit(self._turn.predict)  # last: the thread that wakes takes the interpreter's lock
             return self._turn
+
+    def _with(self, others: Behaviors) -> Behaviors:
+        for name, rule in others.rules.items():
+            try:
+                self._engine.under(InForce(name, rule))
+            except ValueError as exc:
+                raise UsageError(f"behavior {name}: {exc}") from None
+        return self._behaviors.then(others)
 
     def remember(self, heard: Iterable[tuple[str, float]]) -> None:
         """Take in what the conversation heard elsewhere: in another process, or before it was transferred.

@@ -17,7 +17,7 @@ class ToldTurn(OfferedTurn):
 
     def begin_behaving(self, user_said: str | None) -> None:
         """Choose a behaviour by what is known at the beginning. Called once, by `Session.begin`."""
-        wait_s = self.predict().quantiles[0] if self._behaving.needs_wait else 0.0
+        wait_s = self.predict().quantiles[0] if self._behaving.behaviors.needs_wait else 0.0
         self._behaving.begin(user_said or "", wait_s)
 
     def user_said(self, words: str) -> None:

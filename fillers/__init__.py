@@ -1,6 +1,8 @@
 """What may be said: kinds, clips, packs, the bank, selection, configuration."""
 
+from ._assignment import dealt
 from ._bank import ClipBank, load_pack
+from ._behaviors import Behaviors
 from ._check import PackReport, check_pack, loudness_dbfs, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
@@ -31,7 +33,7 @@ from ._manifest import (
     find_pack,
     read_manifest,
 )
-from ._override import Behavior, Count, FillerOverride, LimitsOverride, Override
+from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
 from ._triggers import Signals
 from ._validation import Section, read_toml, validated
@@ -41,12 +43,15 @@ __all__ = [
     "MAX_CLIP_S",
     "NO_LANGUAGE",
     "SPOKEN_KINDS",
+    "Alternative",
     "Behavior",
+    "Behaviors",
     "Clip",
     "ClipBank",
     "ClipEntry",
     "Config",
     "ConfigError",
+    "ConfiguredBehavior",
     "Costs",
     "Count",
     "CutMark",
@@ -79,6 +84,7 @@ __all__ = [
     "bundled_folder",
     "bundled_packs",
     "check_pack",
+    "dealt",
     "find_pack",
     "load_config",
     "load_pack",

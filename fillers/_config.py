@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from ._kinds import BED_KINDS, Kind
-from ._override import Behavior, Count, Override, Text
-from ._triggers import Signals
+from ._override import Behavior, ConfiguredBehavior, Count, Override, Text
 from ._validation import Section, read_toml, validated
 
 Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
@@ -221,7 +220,7 @@ class Config(Section):
     """``[kinds.ambience]``-style tables; a kind that is not named is enabled (tones are not by default)."""
     agents: dict[Name, Override] = {}
     tools: dict[Name, Override] = {}
-    behaviors: dict[Name, Behavior] = Field(default={}, max_length=200)
+    behaviors: dict[Name, ConfiguredBehavior] = Field(default={}, max_length=200)
     """The first one that is triggered is in force for the rest of the turn, or until an earlier one is."""
     ladder: tuple[LadderStep, ...] = (
         LadderStep(after_ms=700, kind=Kind.HESITATION),
@@ -254,11 +253,16 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _behaviors_fit(self) -> Self:
-        for name in self.behaviors:
-            self.under(name)
+        for name, behavior in self.behaviors.items():
+            places = [name, *(f"{name}.alternatives[{place}]" for place in range(len(behavior.alternatives)))]
+            for place, version in zip(places, (behavior, *behavior.alternatives), strict=True):
+                try:
+                    self.under(version)
+                except ValueError as exc:
+                    raise ValueError(f"behaviors.{place}.{exc}") from None
         return self
 
-    def override(self, agent: str | None, tool: str | None, behavior: str | None = None) -> Override:
+    def override(self, agent: str | None, tool: str | None, behavior: Behavior | None = None) -> Override:
         """Return what holds for *agent* while *tool* runs and *behavior* is in force: each one's keys win over those of
         the ones before."""
         merged: dict[str, Any] = {}
@@ -267,29 +271,24 @@ class Config(Section):
             if found is not None:
                 merged.update(found.model_dump(exclude_unset=True))
         if behavior is not None:
-            merged.update(self.behaviors[behavior].fillers.model_dump(exclude_unset=True))
+            merged.update(behavior.fillers.model_dump(exclude_unset=True))
         return Override(**merged) if merged else _NOTHING_ELSE
 
-    def under(self, behavior: str) -> tuple[Limits, Costs]:
+    def under(self, behavior: Behavior) -> tuple[Limits, Costs]:
         """Return the limits and costs while *behavior* is in force.
 
         Raises:
             ValueError: if it changes a cost that there is not, or makes it what it cannot be.
         """
-        chosen = self.behaviors[behavior]
-        limits = self.limits.model_copy(update=chosen.limits.model_dump(exclude_none=True))
-        unknown = chosen.costs.keys() - Costs.model_fields.keys()
+        limits = self.limits.model_copy(update=behavior.limits.model_dump(exclude_none=True))
+        unknown = behavior.costs.keys() - Costs.model_fields.keys()
         if unknown:
-            raise ValueError(f"behaviors.{behavior}.costs.{min(unknown)} is no cost; see [costs]")
+            raise ValueError(f"costs.{min(unknown)} is no cost; see [costs]")
         try:
-            return limits, Costs(**{**self.costs.model_dump(), **chosen.costs}) if chosen.costs else self.costs
+            return limits, Costs(**{**self.costs.model_dump(), **behavior.costs}) if behavior.costs else self.costs
         except ValidationError as exc:
             wrong = str(exc.errors()[0]["loc"][0])
-            raise ValueError(f"behaviors.{behavior}.costs.{wrong} = {chosen.costs[wrong]} is no cost") from None
-
-    def triggered(self, signals: Signals) -> str | None:
-        """Return the name of the first behaviour that is triggered in a turn of which *signals* are known."""
-        return next((name for name, behavior in self.behaviors.items() if behavior.fires(signals)), None)
+            raise ValueError(f"costs.{wrong} = {behavior.costs[wrong]} is no cost") from None
 
 
 _ENABLED = KindSettings()

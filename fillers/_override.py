@@ -1,9 +1,10 @@
 """What differs for an agent, a tool, or a behaviour that was triggered."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from ._assignment import dealt
 from ._kinds import Kind
 from ._triggers import Signals, parsed_trigger
 from ._validation import Section
@@ -56,11 +57,11 @@ class Behavior(Section):
     limits: LimitsOverride = LimitsOverride()
     costs: dict[str, float] = {}
     """Keys of ``[costs]``."""
-    instruction: str | None = Field(default=None, min_length=1, max_length=20_000)
+    instruction: str | None = Field(default=None, min_length=1, max_length=1_000_000)
     """For the agent, which is handed it (`Turn.behavior`); stopgap does nothing with it."""
     overrides_instructions: bool = False
     """Whether the agent is to follow it instead of its other instructions."""
-    tool_candidates: tuple[dict[str, Any], ...] = Field(default=(), max_length=50)
+    tool_candidates: tuple[dict[str, Any], ...] = Field(default=(), max_length=1000)
     """Tools that the agent may use, likewise handed on."""
     overrides_tools: bool = False
     """Whether it may use only these."""
@@ -80,3 +81,43 @@ class Behavior(Section):
     def fires(self, signals: Signals) -> bool:
         """Return whether any trigger speaks for a turn of which *signals* are known."""
         return any(parsed_trigger(text).fires(signals) for text in self.triggers)
+
+
+class Alternative(Behavior):
+    """Another version, which some conversations are dealt instead."""
+
+    share: float = Field(gt=0, lt=1)
+    """Share of the conversations, 0 < x < 1."""
+
+
+class ConfiguredBehavior(Behavior):
+    """A ``[behaviors.NAME]`` table."""
+
+    alternatives: tuple[Alternative, ...] = Field(default=(), max_length=20)
+    """Other versions, to compare with this one: each conversation is dealt one of them all, by the hash of its id; this
+    one has the share that they leave."""
+
+    @model_validator(mode="after")
+    def _can_be_dealt(self) -> Self:
+        numbers = [self.version, *(other.version for other in self.alternatives)]
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise ValueError(f"two versions are {number}; give each a number of its own")
+        shared = sum(other.share for other in self.alternatives)
+        if shared >= 1.0:
+            raise ValueError(f"the alternatives' shares add up to {shared:g}; leave some for version {self.version}")
+        return self
+
+    def dealt(self, conversation: str, *, name: str) -> Behavior:
+        """Return the version that *conversation* is dealt.
+
+        Args:
+            conversation: Its id.
+            name: The behaviour's.
+        """
+        if not self.alternatives:
+            return self
+        versions: dict[int, Behavior] = {self.version: self, **{other.version: other for other in self.alternatives}}
+        shares = {other.version: other.share for other in self.alternatives}
+        shares[self.version] = 1.0 - sum(shares.values())
+        return versions[dealt(shares, conversation, salt=name)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stopgap import ClipBank, FillerManager, Kind, SilentOutput, UsageError, VirtualClock
 from stopgap.engine.prediction import Context, Lesson
-from stopgap.fillers import Behavior, ConfigError, Signals
+from stopgap.fillers import Behavior, Behaviors, ConfigError, FillerOverride, Signals
 
 RATE = 24_000
 LADDER: dict[str, Any] = {
@@ -83,6 +83,25 @@ def test_triggers(trigger: str, fires: Signals, does_not: Signals) -> None:
         ({"triggers": ["x"], "costs": {"phrase": -1.0}}, "behaviors.x.costs.phrase = -1.0 is no cost"),
         ({"triggers": ["x"], "fillers": {"phrases": ["nobody says that"]}}, "behaviors.x.fillers.phrases[0]"),
         ({"triggers": ["x"], "fillers": {"expected_ms": 100}}, "behaviors.x.fillers.expected_ms"),
+        ({"triggers": ["x"], "alternatives": [{"triggers": ["x"], "share": 0.5}]}, "two versions are 1"),
+        ({"triggers": ["x"], "alternatives": [{"triggers": ["x"], "version": 2}]}, "alternatives[0].share"),
+        (
+            {"triggers": ["x"], "alternatives": [{"triggers": ["x"], "version": v, "share": 0.5} for v in (2, 3)]},
+            "the alternatives' shares add up to 1; leave some for version 1",
+        ),
+        (
+            {"triggers": ["x"], "alternatives": [{"triggers": ["x"], "version": 2, "share": 0.5, "costs": {"a": 1.0}}]},
+            "behaviors.x.alternatives[0].costs.a is no cost",
+        ),
+        (
+            {
+                "triggers": ["x"],
+                "alternatives": [
+                    {"triggers": ["x"], "version": 2, "share": 0.5, "fillers": {"phrases": ["nobody says that"]}}
+                ],
+            },
+            "behaviors.x.alternatives[0].fillers.phrases[0]",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(behavior: dict[str, Any], sentence: str, open_session: Any) -> None:
@@ -193,6 +212,50 @@ def test_an_earlier_one_takes_its_place_and_a_later_one_does_not(open_session: A
     assert seen == ["second", "first", "first"]
 
 
+def test_conversations_are_dealt_versions(clock: VirtualClock, bank: ClipBank) -> None:
+    """Each keeps its version, plays by it, and says so whether or not it was triggered; the shares are kept."""
+    grief = {
+        "version": 2, "triggers": ["passed away"], "fillers": {"silent": True},
+        "alternatives": [{"version": 1, "share": 0.25, "triggers": ["passed away"]}],
+    }  # fmt: skip
+    config = stopgap.load_config({**LADDER, "behaviors": {"grief": grief, "other": {"triggers": ["hello"]}}})
+    dealt: dict[str, list[int]] = {}
+    for _ in range(2):
+        with FillerManager(config, clock=clock, bank=bank) as manager:
+            for number in range(40):
+                session = manager.session(SilentOutput(RATE), id=f"call {number}")
+                turn = session.begin(user_said="She passed away." if number % 2 else "")
+                ((name, version),) = turn.record.assigned
+                assert name == "grief"
+                assert turn.record.behavior == (("grief", version) if number % 2 else None)
+                clock.advance(1.0)
+                assert len(heard(turn)) == (0 if number % 2 and version == 2 else 1)
+                dealt.setdefault(session.id, []).append(version)
+                session.close()
+    assert all(first == second for first, second in dealt.values())
+    assert 4 <= sum(versions[0] == 1 for versions in dealt.values()) <= 16
+
+
+def test_behaviours_that_come_with_a_turn(open_session: Any, clock: VirtualClock) -> None:
+    """They hold in that turn, behind those of the configuration; what cannot be is refused before anything changes."""
+    session = open_session({"own": {"triggers": ["hello"], "fillers": {"kinds": ["phrase"]}}})
+    silent = Behavior(version=7, triggers=("hello", "bye"), fillers=FillerOverride(silent=True))
+    further = Behaviors({"stored": silent, "own": silent}, assigned=(("stored", 7), ("own", 7)))
+    turns = []
+    for words in ("hello", "bye"):
+        turns.append(session.begin(user_said=words, behaviors=further))
+        clock.advance(3.0)
+        turns[-1].finish()
+    assert [turn.record.behavior for turn in turns] == [("own", 1), ("stored", 7)]
+    assert [turn.record.assigned for turn in turns] == [(("stored", 7),)] * 2
+    assert [heard(turn) for turn in turns] == [[(Kind.PHRASE, 2.0)], []]
+    turn = session.begin(user_said="bye")
+    assert turn.behavior is None
+    with pytest.raises(UsageError, match=r"behavior wrong: costs\.silence is no cost"):
+        session.begin(behaviors=Behaviors({"wrong": Behavior(triggers=("x",), costs={"silence": 1.0})}))
+    assert turn.waiting
+
+
 def test_after_the_reply_nothing_is_disturbed(open_session: Any, clock: VirtualClock) -> None:
     """A transcript that comes late is in the record, and makes no sound."""
     session = open_session({"grief": {"triggers": ["passed away"]}})
@@ -229,7 +292,7 @@ def test_the_first_that_is_triggered(words: list[str]) -> None:
     names = ["gamma", "alpha", "beta"]
     config = stopgap.load_config({"behaviors": {name: {"triggers": [name]} for name in names}})
     expected = next((name for name in names if name in words), None)
-    assert config.triggered(Signals(" ".join(words))) == expected
+    assert Behaviors.dealt(config.behaviors, "call").triggered(Signals(" ".join(words))) == expected
 
 
 def test_turns_with_behaviours_are_gone_at_once(open_session: Any, clock: VirtualClock) -> None:
