@@ -8,7 +8,7 @@ import sys
 import time
 
 from stopgap.engine.service.storage import (
-    Behaviors,
+    BehaviorVersions,
     BusyError,
     Conversations,
     Database,
@@ -88,7 +88,7 @@ def finish(url: str, organization: str, conversation: str) -> None:
 
 def behave(url: str, organization: str, set: str, creator: str, times: str) -> None:
     """Add so many versions to a behavior set; print their numbers."""
-    behaviors = Behaviors(Database.open(url))
+    behaviors = BehaviorVersions(Database.open(url))
     ready()
     for number in range(int(times)):
         print(behaviors.add(organization, set, NewBehavior((f"trigger {number}",)), creator=creator).number)

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres_server import running_server
 from service_helpers import SERVICE, NewUrl, Service, Worker, interaction, set_up, together
+from service_rig import SERVICE as DESK
 from service_rig import Running, a_config, running, signed_in
 from sqlalchemy import text
 from stopgap.engine.service._behaviors import VersionRequest
@@ -29,13 +30,14 @@ from stopgap.engine.service._versionquery import newest_first, parsed_range
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
     Accounts,
-    Behaviors,
+    BehaviorVersions,
     Conversations,
     Database,
     History,
     Leases,
     NewBehavior,
     NewConversation,
+    NewSet,
     NotFoundError,
     NotNextError,
     SchemaError,
@@ -59,14 +61,17 @@ TOOL = {
 }
 TOOLS = {"type": "change-tool-candidates", "tool_call_specs": [TOOL], "overrides_existing_tool_call_specs": False}
 BODY: dict[str, Any] = {"conversation_triggers": ["a bill", "an invoice"], "actions": [INSTRUCTION, TOOLS]}
-NAMED = {"name": "billing", **BODY}
+NAMED: dict[str, Any] = {
+    "name": "billing", "tags": {"team": None}, "applied_to_services": [DESK],
+    "initial_version": {"is_active": True, **BODY},
+}  # fmt: skip
 URL = "/dynamic_behavior_set/"
 COUNTS = (1, 2, 10, 11, 23)
 
 
 @pytest.fixture
-def behaviors(service: Service) -> Behaviors:
-    return Behaviors(service.database)
+def behaviors(service: Service) -> BehaviorVersions:
+    return BehaviorVersions(service.database)
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +96,8 @@ def http(api: Running) -> Iterator[httpx.Client]:
 
 def stored_set(service: Service, count: int) -> str:
     """Return the id of a new set of so many versions, each of whose triggers tells its number."""
-    behaviors = Behaviors(service.database)
-    first = behaviors.create(service.organization, "a set", NewBehavior(("1",)), creator=service.user.id)
+    behaviors = BehaviorVersions(service.database)
+    first = behaviors.create(service.organization, NewSet("a set"), NewBehavior(("1",)), creator=service.user.id)
     for number in range(2, count + 1):
         behaviors.add(service.organization, first.set, NewBehavior((str(number),)), creator=service.user.id)
     return first.set
@@ -137,10 +142,10 @@ def paged(http: httpx.Client, url: str, **query: Any) -> list[int]:
 # Storage -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_set_comes_with_its_first_version(service: Service, behaviors: Behaviors) -> None:
+def test_a_set_comes_with_its_first_version(service: Service, behaviors: BehaviorVersions) -> None:
     """What was stored comes back, whatever characters it has; what no database takes becomes U+FFFD."""
     said = NewBehavior(("naïve 😀", "'; DROP TABLE behavior_sets; --", "\x00"), (INSTRUCTION, TOOLS))
-    first = behaviors.create("org_1", "a set", said, creator=service.user.id)
+    first = behaviors.create("org_1", NewSet("a set"), said, creator=service.user.id)
     assert (first.number, first.organization, first.creator) == (1, "org_1", service.user.id)
     assert first.created_at == service.hands.at
     assert first.conversation_triggers == ("naïve 😀", "'; DROP TABLE behavior_sets; --", "\ufffd")
@@ -150,7 +155,7 @@ def test_a_set_comes_with_its_first_version(service: Service, behaviors: Behavio
     assert behaviors.versions("org_1", first.set).versions == (first, second)  # the first one is as it was
 
 
-def test_numbers_have_no_gaps(service: Service, behaviors: Behaviors) -> None:
+def test_numbers_have_no_gaps(service: Service, behaviors: BehaviorVersions) -> None:
     """A version that was to get another number than the next one is not stored, nor is that number lost."""
     found = stored_set(service, 2)
     for number in (-1, 0, 1, 2, 4, 10**30):
@@ -162,7 +167,7 @@ def test_numbers_have_no_gaps(service: Service, behaviors: Behaviors) -> None:
     assert behaviors.add("org_1", found, NewBehavior(("x",)), creator=service.user.id).number == 4
 
 
-def test_processes_take_turns(service: Service, behaviors: Behaviors, worker: Worker) -> None:
+def test_processes_take_turns(service: Service, behaviors: BehaviorVersions, worker: Worker) -> None:
     """Three that add ten versions each get the numbers 2 to 31, each once."""
     found = stored_set(service, 1)
     said = together([worker("behave", service.url, "org_1", found, service.user.id, 10) for _ in range(3)])
@@ -171,14 +176,14 @@ def test_processes_take_turns(service: Service, behaviors: Behaviors, worker: Wo
 
 
 @pytest.mark.parametrize("id", ["", "\x00", "\ud800", "x" * 100_000, "'", "A" * 24, "0" * 24])
-def test_any_text_may_be_asked_for(service: Service, behaviors: Behaviors, id: str) -> None:
+def test_any_text_may_be_asked_for(service: Service, behaviors: BehaviorVersions, id: str) -> None:
     """What is nobody's id, or no id at all, is not found, in any place of any call; nor is another organization's."""
     found, said, user = stored_set(service, 1), NewBehavior(("x",)), service.user.id
     service.accounts.add_organization("org_2")
     stranger = service.accounts.add_user("org_2", []).id
     calls: list[Callable[[], object]] = [
-        lambda: behaviors.create("org_1", "a set", said, creator=id),
-        lambda: behaviors.create("org_1", "a set", said, creator=stranger),
+        lambda: behaviors.create("org_1", NewSet("a set"), said, creator=id),
+        lambda: behaviors.create("org_1", NewSet("a set"), said, creator=stranger),
         lambda: behaviors.add("org_1", id, said, creator=user),
         lambda: behaviors.add("org_1", found, said, creator=id),
         lambda: behaviors.add("org_1", found, said, creator=stranger),
@@ -186,7 +191,7 @@ def test_any_text_may_be_asked_for(service: Service, behaviors: Behaviors, id: s
     ]
     for organization in (id, "org_2"):
         calls += [
-            lambda name=organization: behaviors.create(name, "a set", said, creator=user),  # type: ignore[misc]
+            lambda name=organization: behaviors.create(name, NewSet("a set"), said, creator=user),  # type: ignore[misc]
             lambda name=organization: behaviors.add(name, found, said, creator=user),  # type: ignore[misc]
             lambda name=organization: behaviors.versions(name, found),  # type: ignore[misc]
         ]
@@ -196,7 +201,7 @@ def test_any_text_may_be_asked_for(service: Service, behaviors: Behaviors, id: s
     assert [one.number for one in behaviors.versions("org_1", found).versions] == [1]
 
 
-def test_what_is_stored_is_bounded(service: Service, behaviors: Behaviors) -> None:
+def test_what_is_stored_is_bounded(service: Service, behaviors: BehaviorVersions) -> None:
     """Too much, or of the wrong form, is refused before a database is asked."""
     makes: list[tuple[Callable[[], object], str]] = [
         (lambda: NewBehavior(()), "0 conversation triggers: write 1 to 50"),
@@ -205,7 +210,7 @@ def test_what_is_stored_is_bounded(service: Service, behaviors: Behaviors) -> No
         (lambda: NewBehavior(("x" * 200_001,)), "conversation trigger has 200001 characters"),
         (lambda: NewBehavior(("x" * 100_000,) * 50), "bytes as JSON"),
         (lambda: NewBehavior(("x",), ({"x": float("nan")},)), "actions cannot be written as JSON"),
-        (lambda: behaviors.create("org_1", "", NewBehavior(("x",)), creator=service.user.id), "has no name"),
+        (lambda: NewSet(""), "has no name"),
         (lambda: behaviors.versions("org_1", new_id(), limit=11), "write 1 to 10"),
         (lambda: behaviors.versions("org_1", new_id(), limit=0), "write 1 to 10"),
     ]
@@ -236,7 +241,7 @@ def test_pages_are_the_plain_list(
         model.reverse()
     after = 0
     for start in range(0, max(1, len(model)), limit):
-        page = Behaviors(service.database).versions(
+        page = BehaviorVersions(service.database).versions(
             "org_1", sets[count], wanted, newest_first=down, after=after, limit=limit
         )
         assert [one.number for one in page.versions] == model[start : start + limit]
@@ -253,7 +258,7 @@ def test_versions_that_come_while_somebody_pages(
 ) -> None:
     """None is shown twice, none is left out: upwards the new ones come last, downwards they are not shown."""
     service, _ = stocked
-    found, behaviors = stored_set(service, begun), Behaviors(service.database)
+    found, behaviors = stored_set(service, begun), BehaviorVersions(service.database)
     comes, count = iter(meanwhile), begun
     seen: list[int] = []
     while True:
@@ -326,7 +331,7 @@ def test_versions_are_what_the_sdk_expects(api: Running, http: httpx.Client) -> 
     first, second = found["dynamic_behavior_set_versions"]
     assert first.keys() == {
         "_id", "org_id", "created_at", "updated_at", "dynamic_behavior_set_id", "version", "conversation_triggers",
-        "actions", "creator",
+        "actions", "creator", "fillers", "limits", "costs",
     }  # fmt: skip
     assert (first["version"], first["org_id"]) == (1, "acme")
     assert first["creator"] == {"org_id": "acme", "user_id": api.user}
@@ -490,7 +495,7 @@ def test_bodies_that_the_api_itself_would_refuse(http: httpx.Client, path: str, 
     assert paged(http, url) == [1]
 
 
-@pytest.mark.parametrize("changes", [{"name": ""}, {"name": " "}, {"name": None}, {"conversation_triggers": []}])
+@pytest.mark.parametrize("changes", [{"name": ""}, {"name": " "}, {"name": None}, {"initial_version": BODY}])
 def test_sets_that_are_not_well_formed(http: httpx.Client, changes: dict[str, Any]) -> None:
     """422, as for their versions."""
     assert http.post(URL, json={**NAMED, **changes}).status_code == 422
@@ -579,7 +584,7 @@ def test_other_methods_are_told_which_there_are(http: httpx.Client, long_one: st
     """All of them, where two endpoints share a path."""
     answers = [http.delete(URL), http.delete(long_one), http.options(long_one)]
     assert [answer.status_code for answer in answers] == [405, 405, 405]
-    assert [answer.headers["Allow"] for answer in answers] == ["POST", "GET, POST", "GET, POST"]
+    assert [answer.headers["Allow"] for answer in answers] == ["GET, POST", "GET, POST", "GET, POST"]
 
 
 def test_too_many_requests(url: str, tmp_path: Path) -> None:
@@ -645,5 +650,5 @@ def test_the_schema_before_is_brought_up_to_date(url: str, monkeypatch: pytest.M
     with contextlib.closing(Database.open(url)) as database:
         assert Accounts(database).users("org_1") == (user,)
         assert History(database).read("org_1", lease.conversation, user=user.id) == told
-        first = Behaviors(database).create("org_1", "a set", NewBehavior(("x",)), creator=user.id)
-        assert Behaviors(database).versions("org_1", first.set).versions == (first,)
+        first = BehaviorVersions(database).create("org_1", NewSet("a set"), NewBehavior(("x",)), creator=user.id)
+        assert BehaviorVersions(database).versions("org_1", first.set).versions == (first,)

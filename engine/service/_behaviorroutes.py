@@ -1,19 +1,34 @@
 """The API's endpoints for dynamic behavior sets."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ._access import Asking, Organization, Parts, admit
-from ._behaviors import SetCreated, SetRequest, Version, VersionCreated, VersionRequest, Versions, body
+from ._behaviors import (
+    SetCreated,
+    SetInstance,
+    SetRequest,
+    Sets,
+    SetUpdate,
+    Version,
+    VersionCreated,
+    VersionRequest,
+    Versions,
+    body,
+)
 from ._body import parsed_json
-from ._problems import RATE_HEADERS, answers
+from ._problems import RATE_HEADERS, answers, refused
+from ._runtime import Runtime
 from ._settings import Id
+from ._storedbehaviors import rule_of
 from ._versionquery import EVERY, MOST_VERSION, ORDERS, VERSIONS, newest_first, parsed_range
 from .identity import Permission
-from .storage import MOST_LISTED
+from .storage import MOST_LISTED, MOST_SETS, NewBehavior
 
+MOST_SETS_LISTED = 50
 router = APIRouter(prefix="/v1/{organization}/dynamic_behavior_set")
 SetId = Annotated[Id, Path(description="The set's id.")]
 
@@ -31,11 +46,71 @@ async def create_dynamic_behavior_set(
     allowance = await admit(
         parts, asking, Permission.UPDATE_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_create"
     )
-    new = await parsed_json(request, SetRequest)
-    behavior = new.behavior()
-    first = await asyncio.to_thread(parts.behaviors.create, organization, new.name, behavior, creator=asking.user)
+    wanted = await parsed_json(request, SetRequest)
+    new, behavior = wanted.new(), wanted.initial_version.behavior()
+    _check(parts, behavior, wanted.applied_to_services)
+    first = await asyncio.to_thread(parts.behavior_versions.create, organization, new, behavior, creator=asking.user)
+    parts.stored_behaviors.forget(organization)
     response.headers.update(allowance.headers)
     return SetCreated(dynamic_behavior_set_id=first.set)
+
+
+@router.get("/", responses={200: {"headers": RATE_HEADERS}, **answers(401, 403, 404, 408, 413, 422, 429, 500, 503)})
+async def get_dynamic_behavior_sets(
+    organization: Organization,
+    response: Response,
+    parts: Parts,
+    asking: Asking,
+    id: Annotated[list[Id], Query(default_factory=list, max_length=50, description="Only these.")],
+    applied_to_service: Annotated[
+        list[Id], Query(default_factory=list, max_length=50, description="Only those that apply to one of these.")
+    ],
+    is_active: Annotated[bool | None, Query(description="Only those that are active, or are not.")] = None,
+    limit: Annotated[int, Query(ge=0, le=MOST_SETS_LISTED, description="Sets at most.")] = MOST_SETS_LISTED,
+    continuation_token: Annotated[
+        int, Query(ge=0, le=MOST_SETS, description="From the page before; 0: the first page.")
+    ] = 0,
+) -> Sets:
+    """List the organization's sets, the oldest first: what is created meanwhile comes last."""
+    allowance = await admit(
+        parts, asking, Permission.GET_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_versions"
+    )
+    found = [
+        one
+        for one in await asyncio.to_thread(parts.behavior_sets.all, organization)
+        if (not id or one.id in id)
+        and (not applied_to_service or set(applied_to_service) & set(one.services))
+        and is_active in (None, one.is_active)
+    ]
+    end = continuation_token + limit
+    response.headers.update(allowance.headers)
+    return Sets(
+        dynamic_behavior_sets=[SetInstance.of(one) for one in found[continuation_token:end]],
+        has_more=len(found) > end,
+        continuation_token=end if len(found) > end else None,
+    )
+
+
+@router.post(
+    "/{dynamic_behavior_set_id}/",
+    status_code=204,
+    responses={204: {"headers": RATE_HEADERS}, **answers(401, 403, 404, 408, 413, 422, 429, 500, 503)},
+    openapi_extra=body(SetUpdate),
+)
+async def update_dynamic_behavior_set(
+    organization: Organization, dynamic_behavior_set_id: SetId, request: Request, parts: Parts, asking: Asking
+) -> Response:
+    """Change a set: its name, whether it is active, where it applies, which versions conversations are dealt."""
+    allowance = await admit(
+        parts, asking, Permission.UPDATE_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_create"
+    )
+    changes = (await parsed_json(request, SetUpdate)).changes()
+    _check_services(parts, changes.get("services", ()))
+    await asyncio.to_thread(
+        parts.behavior_sets.update, organization, dynamic_behavior_set_id, changes, user=asking.user
+    )
+    parts.stored_behaviors.forget(organization)
+    return Response(status_code=204, headers=allowance.headers)
 
 
 @router.post(
@@ -60,9 +135,16 @@ async def create_dynamic_behavior_set_version(
         parts, asking, Permission.UPDATE_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_create"
     )
     behavior = (await parsed_json(request, VersionRequest)).behavior()
+    _check(parts, behavior)
     added = await asyncio.to_thread(
-        parts.behaviors.add, organization, dynamic_behavior_set_id, behavior, creator=asking.user, number=version
+        parts.behavior_versions.add,
+        organization,
+        dynamic_behavior_set_id,
+        behavior,
+        creator=asking.user,
+        number=version,
     )
+    parts.stored_behaviors.forget(organization)
     response.headers.update(allowance.headers)
     return VersionCreated(new_version_number=added.number)
 
@@ -103,7 +185,7 @@ async def get_dynamic_behavior_set_versions(
     )
     wanted, descending = parsed_range(version), newest_first(sort_by)
     page = await asyncio.to_thread(
-        parts.behaviors.versions, organization, dynamic_behavior_set_id, wanted,
+        parts.behavior_versions.versions, organization, dynamic_behavior_set_id, wanted,
         newest_first=descending, after=continuation_token, limit=limit,
     )  # fmt: skip
     response.headers.update(allowance.headers)
@@ -112,3 +194,20 @@ async def get_dynamic_behavior_set_versions(
         has_more=page.has_more,
         continuation_token=page.versions[-1].number if page.has_more else None,
     )
+
+
+def _check(parts: Runtime, behavior: NewBehavior, services: Iterable[str] = ()) -> None:
+    """Check that a version can be in force, and that there are the services that it is for.
+
+    Raises:
+        UsageError: if it cannot.
+        HTTPException: 404.
+    """
+    parts.stored_behaviors.check(rule_of(behavior, 1))
+    _check_services(parts, services)
+
+
+def _check_services(parts: Runtime, services: Iterable[str]) -> None:
+    for service in services:
+        if service not in parts.services:
+            raise refused(404, f"there is no service {service}")

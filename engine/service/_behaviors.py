@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ...fillers import Kind
 from ._settings import Id
-from .storage import BehaviorVersion, NewBehavior
+from ._tags import Tags
+from .storage import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
 
 LONGEST = 100_000
 """Characters of a text."""
@@ -20,6 +22,7 @@ Constraint = Annotated[
         description="Versions of the tool, as Python's packages constrain them, such as `>=1.2, <2`; empty: any.",
     ),
 ]  # fmt: skip
+Services = Annotated[list[Id], Field(max_length=100)]
 
 
 class Part(BaseModel):
@@ -55,25 +58,144 @@ class ChangeToolCandidates(Part):
 BehaviorAction = Annotated[InjectInstruction | ChangeToolCandidates, Field(discriminator="type")]
 
 
-class VersionRequest(Part):
-    """What a version of a set says."""
+class FillerChanges(Part):
+    """Which fillers may be heard."""
 
-    conversation_triggers: list[Text] = Field(min_length=1, max_length=50)
+    silent: bool | None = None
+    kinds: list[Kind] | None = Field(default=None, max_length=20, strict=False)
+    phrases: list[Text] | None = Field(default=None, max_length=100, description="Texts or ids of clips.")
+    after_s: float | None = Field(default=None, gt=0, le=10, description="s.")
+
+
+Most = Annotated[int, Field(ge=0)] | Literal["unlimited"]
+
+
+class LimitChanges(Part):
+    """How many fillers may be heard."""
+
+    per_turn: Most | None = None
+    per_minute: Most | None = None
+    per_conversation: Most | None = None
+
+
+class VersionRequest(Part):
+    """What a version of a set says. What differs for fillers is this service's own: the API that it follows has no such
+    fields."""
+
+    conversation_triggers: list[Text] = Field(
+        min_length=1, max_length=50,
+        description="Any of these: words of the user, `/pattern/`, `tool:NAME`, `label:NAME=VALUE`, `wait>SECONDS`, "
+        "`turn=N`, `turn>N`.",
+    )  # fmt: skip
     actions: list[BehaviorAction]
+    fillers: FillerChanges | None = None
+    limits: LimitChanges | None = None
+    costs: dict[str, float] | None = Field(default=None, max_length=50)
 
     def behavior(self) -> NewBehavior:
         """Return it for storage.
 
         Raises:
-            UsageError: if it is more than is stored.
+            UsageError: if it is more than is stored, or cannot be in force.
         """
-        return NewBehavior(tuple(self.conversation_triggers), tuple(action.model_dump() for action in self.actions))
+        changes = self.model_dump(mode="json", include={"fillers", "limits", "costs"}, exclude_none=True)
+        actions = tuple(action.model_dump() for action in self.actions)
+        return NewBehavior(tuple(self.conversation_triggers), actions, changes)
 
 
-class SetRequest(VersionRequest):
-    """A set to create, with its first version."""
+class InitialVersion(VersionRequest):
+    """A set's first version."""
+
+    is_active: bool
+
+
+class SetRequest(Part):
+    """A set to create."""
 
     name: Text
+    tags: Tags
+    applied_to_services: Services
+    initial_version: InitialVersion
+
+    def new(self) -> NewSet:
+        """Return it for storage, without its version.
+
+        Raises:
+            UsageError: if it cannot be stored.
+        """
+        return NewSet(self.name, tuple(self.applied_to_services), self.tags, self.initial_version.is_active)
+
+
+class SetUpdate(Part):
+    """What is to be changed of a set; what is not said stays."""
+
+    name: Text | None = None
+    tags: Tags | None = None
+    applied_to_services: Services | None = None
+    is_active: bool | None = None
+    shares: dict[Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")], float] | None = Field(
+        default=None, max_length=20,
+        description="By version: the share of conversations that are dealt it, adding up to 1. null: all have the "
+        "latest one. This service's own.",
+    )  # fmt: skip
+
+    def changes(self) -> dict[str, Any]:
+        """Return fields of `NewSet`."""
+        names = {"applied_to_services": "services"}
+        said = {names.get(name, name): getattr(self, name) for name in self.model_fields_set}
+        found = {name: value for name, value in said.items() if value is not None or name == "shares"}
+        if found.get("shares") is not None:
+            found["shares"] = {int(version): share for version, share in found["shares"].items()}
+        return {**found, "services": tuple(found["services"])} if "services" in found else found
+
+
+class UserInfo(BaseModel):
+    org_id: str
+    user_id: str
+
+
+class SetInstance(BaseModel):
+    """A set."""
+
+    id: str
+    name: str
+    is_active: bool
+    applied_to_services: list[str]
+    tags: dict[str, str | None]
+    created_at: datetime
+    creator: UserInfo
+    updated_at: datetime
+    updated_by: UserInfo
+    shares: dict[str, float] | None
+    version_count: int
+
+    @classmethod
+    def of(cls, stored: BehaviorSet) -> "SetInstance":
+        """Return what is told of a stored one."""
+        return cls(
+            id=stored.id,
+            name=stored.name,
+            is_active=stored.is_active,
+            applied_to_services=list(stored.services),
+            tags=dict(stored.tags),
+            created_at=datetime.fromtimestamp(stored.created_at, UTC),
+            creator=UserInfo(org_id=stored.organization, user_id=stored.creator),
+            updated_at=datetime.fromtimestamp(stored.updated_at, UTC),
+            updated_by=UserInfo(org_id=stored.organization, user_id=stored.updated_by),
+            shares=None if stored.shares is None else {str(version): share for version, share in stored.shares.items()},
+            version_count=stored.version_count,
+        )
+
+
+class Sets(BaseModel):
+    """A page of an organization's sets."""
+
+    dynamic_behavior_sets: list[SetInstance]
+    has_more: bool
+    continuation_token: int | None
+    """For the next page; null: this is the last one."""
+    filter_values: None = None
+    """Not told here."""
 
 
 class SetCreated(BaseModel):
@@ -82,11 +204,6 @@ class SetCreated(BaseModel):
 
 class VersionCreated(BaseModel):
     new_version_number: int
-
-
-class Creator(BaseModel):
-    org_id: str
-    user_id: str
 
 
 class Version(BaseModel):
@@ -101,7 +218,10 @@ class Version(BaseModel):
     version: int
     conversation_triggers: list[str]
     actions: list[BehaviorAction]
-    creator: Creator
+    fillers: dict[str, Any] | None
+    limits: dict[str, Any] | None
+    costs: dict[str, float] | None
+    creator: UserInfo
 
     @classmethod
     def of(cls, stored: BehaviorVersion) -> "Version":
@@ -116,7 +236,8 @@ class Version(BaseModel):
             version=stored.number,
             conversation_triggers=list(stored.conversation_triggers),
             actions=[dict(action) for action in stored.actions],  # type: ignore[misc]
-            creator=Creator(org_id=stored.organization, user_id=stored.creator),
+            **{name: stored.changes.get(name) for name in ("fillers", "limits", "costs")},
+            creator=UserInfo(org_id=stored.organization, user_id=stored.creator),
         )
 
 

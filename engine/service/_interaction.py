@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from ...fillers import UsageError
+from ...fillers import Behaviors, UsageError
 from .. import Clock, Session
 from ._actions import Action, ActionTooLong, AnyAction, BehaviorSelected, Sites, Version
 from ._agents import Agent, AgentRequest, Answer, EndConversation, Milestone, Speech, UserSaid
@@ -61,6 +61,7 @@ class Interaction:
         unit: Where the result is stored.
         wanted: Which actions the caller hears of; None: of none.
         creates: Whether the conversation begins with this: the events then begin with it, too.
+        behaviors: Those that are stored.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Interaction:
         *,
         wanted: ActionFilter | None,
         creates: bool,
+        behaviors: Behaviors | None = None,
     ) -> None:
         self._service, self._request, self._session, self._unit = service, request, session, unit
         self._wanted, self._creates = wanted, creates
         self._outbox = Outbox()
         said = request.text if request.message_type == "user-message" else None  # an event is not the user's words
-        self._turn = session.begin(agent=agent_name(service.name, request.response_format), user_said=said)
+        agent = agent_name(service.name, request.response_format)
+        self._turn = session.begin(agent=agent, user_said=said, behaviors=behaviors)
         self._reply = Reply(self._turn, service.clock, voice=request.response_format == "voice")
         self._sites = Sites()
         self._actions = ActionNotes()

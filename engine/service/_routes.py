@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, StringConstraints
 
+from ...fillers import Behaviors
 from ._access import Asking, Organization, Parts, admit, allowed, origin
 from ._agents import AgentRequest, Message
 from ._body import parsed_json
@@ -20,6 +20,7 @@ from ._settings import Id
 from ._speech import decoded, parsed_audio_config
 from ._storing import StoredUnit
 from ._stream import EventStream
+from ._tags import Tags
 from .identity import Permission, Principal
 from .storage import Lease, NewConversation, Words
 
@@ -27,7 +28,6 @@ HISTORY = 200
 """Interactions before this one that an agent is told of."""
 REMEMBERED = 50
 """Interactions whose fillers are looked up where a conversation goes on in another process, or after a while."""
-MOST_TAGS = 20
 router = APIRouter(prefix="/v1/{organization}")
 Format = Literal["text", "voice"]
 ActionType = Annotated[
@@ -35,20 +35,11 @@ ActionType = Annotated[
     Query(max_length=LONGEST, description="Regular expression on the type of actions to be sent; `^$`: none."),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
-Tag = Annotated[str, StringConstraints(pattern=r"^[\w\s_]+$", max_length=100)]
-TagValue = Annotated[str, StringConstraints(max_length=100)]
 _EVENTS: dict[str, Any] = {
     "description": "Events, one JSON object a line. The status says nothing of what comes: an `error` may follow.",
     "headers": RATE_HEADERS,
     "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Event"}}},
 }
-
-
-def _few(tags: object) -> object:
-    """Check how many there are before anything else, lest each of a million be told that it is wrong."""
-    if isinstance(tags, dict) and len(tags) > MOST_TAGS:
-        raise PydanticCustomError("too_long", "there are more than {most} tags", {"most": MOST_TAGS})
-    return tags
 
 
 class SignedIn(BaseModel):
@@ -65,9 +56,7 @@ class ConversationRequest(BaseModel):
     initial_message: Text | None = None
     """None: the agent opens."""
     initial_message_type: Literal["user-message", "external-event"] | None = None
-    tags: Annotated[dict[Tag, TagValue | None], BeforeValidator(_few)] = Field(
-        default={}, max_length=MOST_TAGS, json_schema_extra={"additionalProperties": False}
-    )
+    tags: Tags = {}
     is_test: bool = False
 
 
@@ -137,7 +126,8 @@ async def create_conversation(
             message_type=body.initial_message_type or ("user-message" if body.initial_message else "skip"),
             text=body.initial_message,
         )  # fmt: skip
-        return _stream(parts, asking, service, request, unit, wanted, 201, allowance.headers)
+        behaviors = await parts.stored_behaviors.of(organization, body.service_id, lease.conversation)
+        return _stream(parts, asking, service, request, unit, wanted, 201, allowance.headers, behaviors)
     except BaseException:
         await unit.release()
         raise
@@ -182,7 +172,8 @@ async def interact_with_conversation(
             message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
             history=_history(found.words),
         )  # fmt: skip
-        return _stream(parts, asking, service, request, unit, wanted, 200, allowance.headers)
+        behaviors = await parts.stored_behaviors.of(organization, found.service, conversation_id)
+        return _stream(parts, asking, service, request, unit, wanted, 200, allowance.headers, behaviors)
     except BaseException:
         await unit.release()
         raise
@@ -235,13 +226,14 @@ def _stream(
     wanted: ActionFilter,
     status: int,
     headers: dict[str, str],
+    behaviors: Behaviors,
 ) -> EventStream:
     if parts.stopping:
         raise refused(503, "the service is being stopped; try again in a moment", {"Retry-After": "1"})
     sees_actions = asking.may(Permission.GET_INTERACTION_INSIGHTS, request.organization)
     interaction = Interaction(
         service, request, parts.sessions.take(request.conversation_id), unit,
-        wanted=wanted if sees_actions else None, creates=status == 201,
+        wanted=wanted if sees_actions else None, creates=status == 201, behaviors=behaviors,
     )  # fmt: skip
     parts.run(interaction)
     return EventStream(interaction, status=status, headers=headers)

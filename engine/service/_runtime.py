@@ -16,11 +16,12 @@ from ._rates import RateLimits
 from ._sessions import SessionPool
 from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
+from ._storedbehaviors import StoredBehaviors
 from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, Behaviors, Conversations, Database, History, Leases, database_file
+from .storage import Accounts, BehaviorSets, BehaviorVersions, Conversations, Database, History, Leases, database_file
 
 logger = logging.getLogger("stopgap.service")
 
@@ -40,7 +41,9 @@ class Runtime:
     identity: Identity
     rates: RateLimits
     history: History
-    behaviors: Behaviors
+    behavior_sets: BehaviorSets
+    behavior_versions: BehaviorVersions
+    stored_behaviors: StoredBehaviors
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -70,6 +73,7 @@ class Runtime:
         predictor = LatencyPredictor(tables)
         waits = SharedWaits(predictor, database)
         manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)
+        sets = BehaviorSets(database)
         pump, contents = Pump(manager.clock), FillerContents(bank)
         services = {
             service_id(name, settings): Service(
@@ -85,7 +89,9 @@ class Runtime:
             identity=Identity(Accounts(database), Tokens(read_secret(signing), lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
-            behaviors=Behaviors(database),
+            behavior_sets=sets,
+            behavior_versions=BehaviorVersions(database),
+            stored_behaviors=StoredBehaviors(sets, tables, manager.bank),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ...fillers import ConfigError, Section, read_toml, validated
+from .storage import is_id
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{24}$")]
@@ -105,8 +106,8 @@ def service_id(name: str, service: ServiceSettings) -> str:
 
 
 def behavior_id(name: str) -> str:
-    """Return the id by which events name a behaviour of the filler configuration."""
-    return hashlib.sha256(f"stopgap behavior {name}".encode()).hexdigest()[:24]
+    """Return the id by which events name a behaviour: a stored one's own; else one is made of its name."""
+    return name if is_id(name) else hashlib.sha256(f"stopgap behavior {name}".encode()).hexdigest()[:24]
 
 
 def load_service_config(path: Path | None, **changes: Any) -> ServiceConfig:

@@ -4,7 +4,9 @@ All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
 
 from ._accounts import Accounts
-from ._behaviors import MOST_LISTED, Behaviors, Page, VersionRange
+from ._behaviorrecords import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
+from ._behaviors import MOST_LISTED, MOST_SETS, BehaviorVersions, Page, VersionRange
+from ._behaviorsets import BehaviorSets
 from ._connect import database_file
 from ._conversations import Conversations
 from ._database import Database
@@ -24,10 +26,8 @@ from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
 from ._leases import LEASE_S, Lease, Leases, Resumed
 from ._records import (
-    BehaviorVersion,
     Conversation,
     Interaction,
-    NewBehavior,
     NewConversation,
     NewInteraction,
     StoredKey,
@@ -38,9 +38,12 @@ from ._records import (
 __all__ = [
     "LEASE_S",
     "MOST_LISTED",
+    "MOST_SETS",
     "Accounts",
+    "BehaviorSet",
+    "BehaviorSets",
     "BehaviorVersion",
-    "Behaviors",
+    "BehaviorVersions",
     "BusyError",
     "Conversation",
     "Conversations",
@@ -55,6 +58,7 @@ __all__ = [
     "NewBehavior",
     "NewConversation",
     "NewInteraction",
+    "NewSet",
     "NoInteractionsError",
     "NotFoundError",
     "NotNextError",

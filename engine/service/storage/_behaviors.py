@@ -1,30 +1,34 @@
 """Dynamic behavior sets and their versions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from ....fillers import UsageError
+from ._behaviorrecords import BehaviorVersion, NewBehavior, NewSet
 from ._database import Database
 from ._errors import NotFoundError, NotNextError
-from ._ids import new_id, storable, well_formed
-from ._records import BehaviorVersion, NewBehavior
+from ._ids import new_id, well_formed
 from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS, USERS
 
 MOST_LISTED = 10
 """Versions read at once."""
-_NAMED = and_(BEHAVIOR_SETS.c.id == bindparam("set"), BEHAVIOR_SETS.c.organization_id == bindparam("organization"))
-_COUNT = select(BEHAVIOR_SETS.c.version_count).where(_NAMED)
+MOST_SETS = 1000
+"""Sets of an organization."""
+NAMED = and_(BEHAVIOR_SETS.c.id == bindparam("set"), BEHAVIOR_SETS.c.organization_id == bindparam("organization"))
+_COUNT = select(BEHAVIOR_SETS.c.version_count).where(NAMED)
 _COUNT_UP = (
     update(BEHAVIOR_SETS)
-    .where(_NAMED)
+    .where(NAMED)
     .values(version_count=BEHAVIOR_SETS.c.version_count + 1)
     .returning(BEHAVIOR_SETS.c.version_count)
 )
+_SETS = select(func.count()).where(BEHAVIOR_SETS.c.organization_id == bindparam("organization"))
 _ADD_SET = insert(BEHAVIOR_SETS)
 _ADD_VERSION = insert(BEHAVIOR_VERSIONS)
-_CREATOR = select(USERS.c.id).where(
+_USER = select(USERS.c.id).where(
     USERS.c.id == bindparam("user"),
     USERS.c.organization_id == bindparam("organization"),
     USERS.c.disabled_at.is_(None),
@@ -62,7 +66,7 @@ class Page:
     """Whether others come after them."""
 
 
-class Behaviors:
+class BehaviorVersions:
     """Reads and writes dynamic behavior sets, always of one organization.
 
     Args:
@@ -72,29 +76,32 @@ class Behaviors:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, organization: str, name: str, behavior: NewBehavior, *, creator: str) -> BehaviorVersion:
+    def create(self, organization: str, new: NewSet, behavior: NewBehavior, *, creator: str) -> BehaviorVersion:
         """Store a set with its first version.
 
         Args:
             organization: Whose it will be.
-            name: Of the set, not empty; several may have the same.
+            new: The set; its shares, if it has any, are of version 1.
             behavior: What its first version says.
             creator: A user of the organization.
 
         Raises:
             NotFoundError: if there is no such user.
-            UsageError: if the name cannot be stored.
+            UsageError: if the organization has as many sets as it may have.
             DatabaseError: if the database does not answer.
         """
-        if not name:
-            raise UsageError("a behavior set has no name; write one")
-        clean = storable(name, "name")
         if not well_formed(organization, creator):
             raise NotFoundError("there is no such user")
         with self._database.changing() as connection:
-            _check_creator(connection, organization, creator)
+            check_user(connection, organization, creator)
             now, id = self._database.now(connection), new_id()
-            values = {"name": clean, "creator_id": creator, "created_at": now, "version_count": 1}
+            if (connection.scalar(_SETS, {"organization": organization}) or 0) >= MOST_SETS:
+                raise UsageError(f"{organization} has {MOST_SETS} behavior sets, which is all that it may have")
+            values: dict[str, Any] = {
+                "name": new.name, "services": list(new.services), "tags": dict(new.tags), "is_active": new.is_active,
+                "shares": written_shares(new.shares), "creator_id": creator, "created_at": now, "updated_by": creator,
+                "updated_at": now, "version_count": 1,
+            }  # fmt: skip
             connection.execute(_ADD_SET, {"id": id, "organization_id": organization, **values})
             return _added(connection, organization, id, 1, now, behavior, creator)
 
@@ -115,17 +122,17 @@ class Behaviors:
             NotNextError: if *number* is not the next one.
             DatabaseError: if the database does not answer.
         """
-        names = _named(organization, set)
+        names = named_set(organization, set)
         if not well_formed(organization, creator):
             raise NotFoundError("there is no such user")
         with self._database.changing() as connection:
             # this holds the set until the transaction ends: who comes meanwhile waits, and counts on from here
             found = connection.scalar(_COUNT_UP, names)
             if found is None:
-                raise _missing(organization, set)
+                raise missing_set(organization, set)
             if number is not None and number != found:
                 raise NotNextError(f"the next version of behavior set {set} is {found}; write that, or no version")
-            _check_creator(connection, organization, creator)
+            check_user(connection, organization, creator)
             return _added(connection, organization, set, found, self._database.now(connection), behavior, creator)
 
     def versions(
@@ -156,11 +163,11 @@ class Behaviors:
         """
         if not 1 <= limit <= MOST_LISTED:
             raise UsageError(f"limit = {limit}: write 1 to {MOST_LISTED}")
-        names = _named(organization, set)
+        names = named_set(organization, set)
         with self._database.asking() as connection:
             latest = connection.scalar(_COUNT, names)
             if latest is None:
-                raise _missing(organization, set)
+                raise missing_set(organization, set)
             first, last = _bounds(wanted, latest, newest_first, after)
             has_more = last - first >= limit  # numbers have no gaps
             if has_more and newest_first:
@@ -170,7 +177,7 @@ class Behaviors:
             if first > last:
                 return Page((), False)
             rows = connection.execute(_LISTED, {"set": set, "first": first, "last": last}).all()
-        found = tuple(_as_version(row, organization) for row in rows)
+        found = tuple(as_version(row, organization) for row in rows)
         return Page(found[::-1] if newest_first else found, has_more)
 
 
@@ -185,18 +192,18 @@ def _bounds(wanted: VersionRange, latest: int, newest_first: bool, after: int) -
     return first, last
 
 
-def _named(organization: str, set: str) -> dict[str, Any]:
+def named_set(organization: str, set: str) -> dict[str, Any]:
     if not well_formed(organization, set):
-        raise _missing(organization, set)
+        raise missing_set(organization, set)
     return {"organization": organization, "set": set}
 
 
-def _missing(organization: str, set: str) -> NotFoundError:
+def missing_set(organization: str, set: str) -> NotFoundError:
     return NotFoundError(f"there is no behavior set {set} in {organization}")
 
 
-def _check_creator(connection: Connection, organization: str, creator: str) -> None:
-    if connection.scalar(_CREATOR, {"organization": organization, "user": creator}) is None:
+def check_user(connection: Connection, organization: str, creator: str) -> None:
+    if connection.scalar(_USER, {"organization": organization, "user": creator}) is None:
         raise NotFoundError(f"there is no user {creator} in {organization}")
 
 
@@ -209,16 +216,23 @@ def _added(
         "number": number,
         "conversation_triggers": list(behavior.conversation_triggers),
         "actions": [dict(action) for action in behavior.actions],
+        "changes": dict(behavior.changes),
         "creator_id": creator,
         "created_at": now,
     }
     connection.execute(_ADD_VERSION, values)
     return BehaviorVersion(
-        values["id"], set, organization, number, behavior.conversation_triggers, tuple(values["actions"]), creator, now
-    )
+        values["id"], set, organization, number, behavior.conversation_triggers, tuple(values["actions"]),
+        values["changes"], creator, now,
+    )  # fmt: skip
 
 
-def _as_version(row: Any, organization: str) -> BehaviorVersion:
+def written_shares(shares: Mapping[int, float] | None) -> dict[str, float] | None:
+    """Return *shares* as JSON has them."""
+    return None if shares is None else {str(version): share for version, share in sorted(shares.items())}
+
+
+def as_version(row: Any, organization: str) -> BehaviorVersion:
     return BehaviorVersion(
         id=row.id,
         set=row.set_id,
@@ -226,6 +240,7 @@ def _as_version(row: Any, organization: str) -> BehaviorVersion:
         number=row.number,
         conversation_triggers=tuple(row.conversation_triggers),
         actions=tuple(row.actions),
+        changes=dict(row.changes),
         creator=row.creator_id,
         created_at=row.created_at,
     )

@@ -11,9 +11,23 @@ from ._ids import check_json, checked_id, new_id, storable
 MOST_TAGS = 20
 MOST_TAG = 100
 """Characters of a tag's key, and of its value."""
-MOST_TRIGGERS = 50
-"""Conversation triggers of a behavior set's version."""
 _TAG = re.compile(rf"[\w\s_]{{1,{MOST_TAG}}}")
+
+
+def clean_tags(tags: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return *tags* as they are stored.
+
+    Raises:
+        UsageError: if one cannot be stored, or there are too many.
+    """
+    if len(tags) > MOST_TAGS:
+        raise UsageError(f"{len(tags)} tags; at most {MOST_TAGS} are stored")
+    for key, value in tags.items():
+        if _TAG.fullmatch(key) is None:
+            raise UsageError(f"tag {key[:MOST_TAG]!r}: write 1 to {MOST_TAG} letters, digits, spaces or _")
+        if value is not None and len(value) > MOST_TAG:
+            raise UsageError(f"tag {key!r} has a value of {len(value)} characters; at most {MOST_TAG} are stored")
+    return {key: None if value is None else storable(value, "tag") for key, value in tags.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +69,7 @@ class NewConversation:
 
     def __post_init__(self) -> None:
         checked_id(self.service, "service")
-        if len(self.tags) > MOST_TAGS:
-            raise UsageError(f"{len(self.tags)} tags; at most {MOST_TAGS} are stored")
-        for key, value in self.tags.items():
-            if _TAG.fullmatch(key) is None:
-                raise UsageError(f"tag {key[:MOST_TAG]!r}: write 1 to {MOST_TAG} letters, digits, spaces or _")
-            if value is not None and len(value) > MOST_TAG:
-                raise UsageError(f"tag {key!r} has a value of {len(value)} characters; at most {MOST_TAG} are stored")
-        clean = {key: None if value is None else storable(value, "tag") for key, value in self.tags.items()}
-        object.__setattr__(self, "tags", clean)
+        object.__setattr__(self, "tags", clean_tags(self.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,42 +146,3 @@ class Transcript:
     conversation: Conversation
     interactions: tuple[Interaction, ...]
     """In order."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewBehavior:
-    """What a version of a dynamic behavior set says, before it is stored.
-
-    Raises:
-        UsageError: if it cannot be stored.
-    """
-
-    conversation_triggers: tuple[str, ...]
-    """1 to 50, none empty."""
-    actions: tuple[Mapping[str, Any], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.conversation_triggers) <= MOST_TRIGGERS:
-            raise UsageError(f"{len(self.conversation_triggers)} conversation triggers: write 1 to {MOST_TRIGGERS}")
-        if not all(self.conversation_triggers):
-            raise UsageError("a conversation trigger is empty; write what it is triggered by")
-        clean = tuple(storable(trigger, "conversation trigger") for trigger in self.conversation_triggers)
-        object.__setattr__(self, "conversation_triggers", clean)
-        check_json(clean, "conversation triggers")
-        check_json(self.actions, "actions")
-
-
-@dataclass(frozen=True, slots=True)
-class BehaviorVersion:
-    """One version of a dynamic behavior set. It never changes."""
-
-    id: str
-    set: str
-    organization: str
-    number: int
-    """From 1, within the set, without gaps."""
-    conversation_triggers: tuple[str, ...]
-    actions: tuple[Mapping[str, Any], ...]
-    creator: str
-    """A user of the same organization."""
-    created_at: float

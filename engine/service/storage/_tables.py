@@ -160,6 +160,13 @@ class BehaviorSetRow(Base):
     created_at: Mapped[float]
     version_count: Mapped[int] = mapped_column(Integer)
     """Versions there are; the latest one's number."""
+    services: Mapped[list[Any]]
+    tags: Mapped[dict[str, Any]]
+    is_active: Mapped[bool]
+    shares: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """By version, as text."""
+    updated_by: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
+    updated_at: Mapped[float]
 
 
 class BehaviorVersionRow(Base):
@@ -175,6 +182,7 @@ class BehaviorVersionRow(Base):
     actions: Mapped[list[Any]]
     creator_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
     created_at: Mapped[float]
+    changes: Mapped[dict[str, Any]]
 
 
 USERS = cast(Table, UserRow.__table__)
