@@ -17,7 +17,10 @@ from stopgap.engine.service.storage import History
 pytest_plugins = ("service_databases",)
 
 INSTRUCTION = {"type": "inject-instruction", "instruction": "Be brief.", "overrides_instructions": False}
-BEHAVIOR_SET = {"name": "billing", "conversation_triggers": ["a bill"], "actions": [INSTRUCTION]}
+VERSION = {"conversation_triggers": ["a bill"], "actions": [INSTRUCTION]}
+BEHAVIOR_SET = {
+    "name": "billing", "tags": {}, "applied_to_services": [SERVICE], "initial_version": {**VERSION, "is_active": True},
+}  # fmt: skip
 CREATE = "/conversation/?response_format=text"
 POSTS = (
     "/user/signin_with_api_key",
@@ -28,10 +31,22 @@ POSTS = (
     "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
-# way round, and which number is a set's next one
+# way round, which number is a set's next one, that shares add up to 1, and which triggers, costs and phrases there are
 KNOWN = """
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/"
+parameters = {"path.organization" = "acme", "path.dynamic_behavior_set_id" = "SET"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/dynamic_behavior_set/"
 parameters = {"path.organization" = "acme"}
 
 [[operations]]
@@ -43,7 +58,7 @@ expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
 [operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+expected-statuses = ["2xx", "400", "401", "403", "404", "422", "429"]
 """
 
 
@@ -134,16 +149,28 @@ def test_the_body_of_a_creation_is_told(description: Any) -> None:
 
 def test_the_bodies_of_behavior_sets_are_told(description: Any) -> None:
     """With all their parts, which are the same as those of the answers."""
-    for post, left_out in ((POSTS[4], "name"), (POSTS[5], "actions")):
+
+    def told(post: str) -> Any:
         body = description["paths"]["/v1/{organization}" + post]["post"]["requestBody"]
         assert body["required"]
         schema = {**body["content"]["application/json"]["schema"], "components": description["components"]}
-        told = jsonschema_rs.Draft202012Validator(schema)
-        assert told.is_valid(BEHAVIOR_SET)
-        assert not told.is_valid({name: value for name, value in BEHAVIOR_SET.items() if name != left_out})
-        assert not told.is_valid({**BEHAVIOR_SET, "conversation_triggers": []})
-        assert not told.is_valid({**BEHAVIOR_SET, "conversation_triggers": [" "]})
-        assert not told.is_valid({**BEHAVIOR_SET, "actions": [{**INSTRUCTION, "type": "sing"}]})
+        return jsonschema_rs.Draft202012Validator(schema)
+
+    new_set, version = told(POSTS[4]), told(POSTS[5])
+    assert new_set.is_valid(BEHAVIOR_SET)
+    for left_out in BEHAVIOR_SET:
+        assert not new_set.is_valid({name: value for name, value in BEHAVIOR_SET.items() if name != left_out})
+    wrong: tuple[dict[str, Any], ...] = (
+        {"conversation_triggers": []},
+        {"conversation_triggers": [" "]},
+        {"actions": [{**INSTRUCTION, "type": "sing"}]},
+        {"fillers": {"after_s": 0}},
+        {"limits": {"per_turn": "few"}},
+    )
+    assert version.is_valid(VERSION)
+    for changes in wrong:
+        assert not version.is_valid({**VERSION, **changes})
+        assert not new_set.is_valid({**BEHAVIOR_SET, "initial_version": {**VERSION, "is_active": True, **changes}})
 
 
 def test_trouble_inside_is_a_problem_as_well(
@@ -175,4 +202,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "9 passed" in done.stdout
+    assert "11 passed" in done.stdout

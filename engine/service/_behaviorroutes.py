@@ -17,9 +17,9 @@ from ._behaviors import (
     VersionCreated,
     VersionRequest,
     Versions,
-    body,
 )
 from ._body import parsed_json
+from ._openapi import body
 from ._problems import RATE_HEADERS, answers, refused
 from ._runtime import Runtime
 from ._settings import Id

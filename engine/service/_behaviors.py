@@ -248,10 +248,3 @@ class Versions(BaseModel):
     has_more: bool
     continuation_token: int | None
     """For the next page; null: this is the last one."""
-
-
-def body(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the OpenAPI description of a body that FastAPI does not read; its parts are those that `Version` has."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

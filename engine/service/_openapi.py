@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from ._events import AnyEvent
@@ -29,6 +29,17 @@ class _AsSent(GenerateJsonSchema):
         return True
 
 
+_PARTS = "x-schemas"
+"""Where an endpoint's description keeps the schemas that its body refers to, until all are put in one place."""
+
+
+def body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the description of a body that FastAPI does not read, for an endpoint's *openapi_extra*."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = schema.pop("$defs", {})
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}, _PARTS: parts}
+
+
 def description(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI description of *app*: with the events, and who may ask for what."""
     found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
@@ -41,6 +52,8 @@ def description(app: FastAPI) -> dict[str, Any]:
     schemas["Event"] = event
     for path in found["paths"].values():
         for operation in path.values():
+            for name, part in operation.pop(_PARTS, {}).items():
+                schemas.setdefault(name, part)
             if "security" in operation:  # FastAPI knows of the header with the issuer; who that is is not enough
                 operation["security"] = _SECURITY
     return found

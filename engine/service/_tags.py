@@ -19,6 +19,6 @@ def _few(tags: object) -> object:
 
 Tags = Annotated[
     dict[Tag, TagValue | None],
-    BeforeValidator(_few),
     Field(max_length=MOST_TAGS, json_schema_extra={"additionalProperties": False}),
+    BeforeValidator(_few),
 ]
