@@ -1,5 +1,6 @@
 """What may be said: kinds, clips, packs, the bank, selection, configuration."""
 
+from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._check import PackReport, check_pack, loudness_dbfs, problems
 from ._clip import Clip, CutMark, Samples
@@ -79,6 +80,8 @@ __all__ = [
     "bundled_folder",
     "bundled_packs",
     "check_pack",
+    "checked_shares",
+    "dealt",
     "find_pack",
     "load_config",
     "load_pack",
