@@ -62,12 +62,17 @@ class Comparison:
     differences: tuple[Difference, ...]
     """One for each arm but the control."""
 
+    @property
+    def better(self) -> Literal["low", "high"]:
+        """Which means are good."""
+        return better_of(self.metric)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, ready for JSON."""
         return {
             **self.metric.as_dict(),
             "compared": "share" if counts_yes(self.metric) else "mean",
-            "better": better_of(self.metric),
+            "better": self.better,
             "control": self.control,
             "arms": [{"arm": arm, **stats.as_dict()} for arm, stats in self.arms.items()],
             "differences": [difference.as_dict() for difference in self.differences],
