@@ -105,5 +105,5 @@ def test_shares_that_cannot_be(shares: dict[int, float], said: str) -> None:
 def test_rounded_shares_will_do() -> None:
     """Thirds and tenths, which no sum of floats makes 1, are dealt to the last conversation."""
     assert checked_shares({2: 1 / 3, 1: 1 / 3, 3: 1 / 3}) == {1: 1 / 3, 2: 1 / 3, 3: 1 / 3}
-    tenths = {number: 0.1 for number in range(10)}
+    tenths = dict.fromkeys(range(10), 0.1)
     assert {dealt(tenths, name, salt="s") for name in NAMES} == set(tenths)

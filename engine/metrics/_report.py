@@ -9,6 +9,7 @@ from ._arms import ArmStats, arm_stats
 from ._compare import Comparison, compare
 from ._facts import TurnFacts
 from ._metric import Metric
+from ._missing import uneven
 from ._ratio import SampleRatio, sample_ratio
 from ._versions import by_version
 
@@ -53,7 +54,9 @@ class Report:
         if not self.randomized:
             yield NOT_RANDOMIZED
         elif ratio is None:
-            yield "whether versions were dealt as intended is not checked: the intended shares are not given"
+            yield "whether versions were dealt as intended is not checked: give the intended shares (--share)"
+        for comparison in self.metrics:
+            yield from uneven(comparison, self.comparisons)
         if self.several:
             yield f"left out: {_conversations(self.several)} that had more than one version"
         if self.without:
