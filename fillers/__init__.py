@@ -1,6 +1,6 @@
 """What may be said: kinds, clips, packs, the bank, selection, configuration."""
 
-from ._assignment import dealt
+from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._behaviors import Behaviors
 from ._check import PackReport, check_pack, loudness_dbfs, problems
@@ -84,6 +84,7 @@ __all__ = [
     "bundled_folder",
     "bundled_packs",
     "check_pack",
+    "checked_shares",
     "dealt",
     "find_pack",
     "load_config",

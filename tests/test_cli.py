@@ -62,7 +62,19 @@ def test_help_names_every_command(run: Run) -> None:
     """``--help`` lists the commands, and every command has a help of its own."""
     shown = run("--help")
     assert shown.code == 0
-    for name in ("demo", "play", "devices", "doctor", "replay", "metrics", "pack", "config", "bench", "trace"):
+    for name in (
+        "demo",
+        "play",
+        "devices",
+        "doctor",
+        "replay",
+        "metrics",
+        "compare",
+        "pack",
+        "config",
+        "bench",
+        "trace",
+    ):
         assert re.search(rf"\b{name}\b", shown.out)
         assert run(name, "--help").code == 0
 

@@ -13,6 +13,7 @@ import stopgap
 import typer
 
 from ._bench import bench_app
+from ._compare import compare
 from ._config import config_app
 from ._demo import demo
 from ._devices import devices
@@ -40,6 +41,7 @@ app.command()(devices)
 app.command()(doctor)
 app.command()(replay)
 app.command()(metrics)
+app.command()(compare)
 app.command()(tuner)
 app.command()(serve)
 app.add_typer(pack_app)

@@ -52,7 +52,7 @@ def metrics(
     from ._metricstable import reasons, result_table, summary_table
     from ._metricsturns import read_facts
 
-    chosen = _chosen(metric, definitions, config)
+    chosen = chosen_metrics(metric, definitions, config)
     found = read_facts(turns)
     if conversation is not None:
         found = _only(found, conversation, turns)
@@ -68,7 +68,7 @@ def metrics(
         typer.echo(reason)
 
 
-def _chosen(names: list[str] | None, definitions: Path | None, config: Path | None) -> "dict[str, Metric]":
+def chosen_metrics(names: list[str] | None, definitions: Path | None, config: Path | None) -> "dict[str, Metric]":
     """Return the metrics that were asked for: all, if none was named."""
     from stopgap.engine.metrics import Targets, builtin_metrics, load_metrics
     from stopgap.fillers import UsageError, load_config
