@@ -26,9 +26,12 @@ POSTS = (
     "/conversation/{conversation_id}/finish/",
     "/dynamic_behavior_set/",
     "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
+    "/metric/",
+    "/metric/evaluate",
+    "/turn/",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
-# way round, and which number is a set's next one
+# way round, which number is a set's next one, what an expression may be, and what a turn's record holds
 KNOWN = """
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"
@@ -44,6 +47,26 @@ expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/metric/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/turn/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/metric/"
+parameters = {"path.organization" = "acme"}
+
+[[operations]]
+include-name = "GET /v1/{organization}/metric/metric_evaluation_result"
+parameters = {"path.organization" = "acme"}
 """
 
 
@@ -175,4 +198,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "9 passed" in done.stdout
+    assert "14 passed" in done.stdout

@@ -8,7 +8,9 @@ from typing import Self
 
 from ...fillers import load_config
 from .. import FillerManager
+from ..metrics import Targets
 from ..prediction import LatencyPredictor
+from ._evaluating import Evaluating
 from ._interaction import Interaction, Service
 from ._loading import load_agent
 from ._pump import Pump
@@ -20,7 +22,18 @@ from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, Behaviors, Conversations, Database, History, Leases, database_file
+from .storage import (
+    Accounts,
+    Behaviors,
+    Conversations,
+    Database,
+    History,
+    Leases,
+    MetricResults,
+    Metrics,
+    Turns,
+    database_file,
+)
 
 logger = logging.getLogger("stopgap.service")
 
@@ -41,6 +54,10 @@ class Runtime:
     rates: RateLimits
     history: History
     behaviors: Behaviors
+    metrics: Metrics
+    metric_results: MetricResults
+    evaluating: Evaluating
+    turns: Turns
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -86,6 +103,10 @@ class Runtime:
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             behaviors=Behaviors(database),
+            metrics=Metrics(database),
+            metric_results=MetricResults(database),
+            evaluating=Evaluating(database, Targets.of(fillers.limits)),
+            turns=Turns(database),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from ....fillers import UsageError
+from ._conditions import check_user
 from ._database import Database
 from ._errors import NotFoundError, NotNextError
 from ._ids import new_id, storable, well_formed
 from ._records import BehaviorVersion, NewBehavior
-from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS, USERS
+from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS
 
 MOST_LISTED = 10
 """Versions read at once."""
@@ -24,11 +25,6 @@ _COUNT_UP = (
 )
 _ADD_SET = insert(BEHAVIOR_SETS)
 _ADD_VERSION = insert(BEHAVIOR_VERSIONS)
-_CREATOR = select(USERS.c.id).where(
-    USERS.c.id == bindparam("user"),
-    USERS.c.organization_id == bindparam("organization"),
-    USERS.c.disabled_at.is_(None),
-)
 _LISTED = (
     select(BEHAVIOR_VERSIONS)
     .where(
@@ -92,7 +88,7 @@ class Behaviors:
         if not well_formed(organization, creator):
             raise NotFoundError("there is no such user")
         with self._database.changing() as connection:
-            _check_creator(connection, organization, creator)
+            check_user(connection, organization, creator)
             now, id = self._database.now(connection), new_id()
             values = {"name": clean, "creator_id": creator, "created_at": now, "version_count": 1}
             connection.execute(_ADD_SET, {"id": id, "organization_id": organization, **values})
@@ -125,7 +121,7 @@ class Behaviors:
                 raise _missing(organization, set)
             if number is not None and number != found:
                 raise NotNextError(f"the next version of behavior set {set} is {found}; write that, or no version")
-            _check_creator(connection, organization, creator)
+            check_user(connection, organization, creator)
             return _added(connection, organization, set, found, self._database.now(connection), behavior, creator)
 
     def versions(
@@ -193,11 +189,6 @@ def _named(organization: str, set: str) -> dict[str, Any]:
 
 def _missing(organization: str, set: str) -> NotFoundError:
     return NotFoundError(f"there is no behavior set {set} in {organization}")
-
-
-def _check_creator(connection: Connection, organization: str, creator: str) -> None:
-    if connection.scalar(_CREATOR, {"organization": organization, "user": creator}) is None:
-        raise NotFoundError(f"there is no user {creator} in {organization}")
 
 
 def _added(
