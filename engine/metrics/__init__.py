@@ -5,7 +5,7 @@ from ._defined import MetricDefinition, defined_metric, load_metrics
 from ._facts import TurnFacts, by_conversation, facts_of, facts_of_wait, in_order
 from ._metric import Finding, Metric, MetricResult
 from ._names import NAMES
-from ._parsing import record_of
+from ._parsing import record_of, record_of_json
 from ._values import Boolean, Categorical, Numerical, Value, ValueType
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "in_order",
     "load_metrics",
     "record_of",
+    "record_of_json",
 ]

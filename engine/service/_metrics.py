@@ -21,8 +21,8 @@ VERSION = 1
 """Of every metric: none changes."""
 
 _ORDINARY = TurnFacts(
-    id="example", conversation="example", started_at=0.0, agent="agent", tool="tool", outcome="replied", heard=True, waits=1,
-    wait_s=1.5, end_s=1.5, prompt_tokens=1000, first_sound_s=0.75, reply_heard_s=1.5, answer_heard_s=1.5,
+    id="example", conversation="example", started_at=0.0, agent="agent", tool="tool", outcome="replied", heard=True,
+    waits=1, wait_s=1.5, end_s=1.5, prompt_tokens=1000, first_sound_s=0.75, reply_heard_s=1.5, answer_heard_s=1.5,
     dead_air_s=1.0, longest_dead_air_s=0.75, reply_delay_s=0.0, needless=False, fillers=1, spoken=1, cuts=0,
 )  # fmt: skip
 

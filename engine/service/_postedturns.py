@@ -10,7 +10,6 @@ from ...fillers import UsageError
 from ..metrics import facts_of, record_of
 from ._behaviors import Part
 from ._settings import Id
-from ._turnfacts import is_row
 from .storage import NewTurn
 
 MOST_POSTED = 1000
@@ -100,7 +99,7 @@ def _new_turn(turn: Mapping[str, Any]) -> NewTurn:
     if size > MOST_TURN:
         raise UsageError(f"it has more than {MOST_TURN} characters as JSON; leave out what is not of the turn's record")
     clean = {str(_clean(name)): _clean(value) for name, value in turn.items()}
-    return _from_row(clean) if is_row(clean) else _from_record(clean)
+    return _from_row(clean) if "turn_id" in clean else _from_record(clean)
 
 
 def _from_record(data: Mapping[str, Any]) -> NewTurn:

@@ -1,11 +1,12 @@
 """What stored turns say, whether this service held them or somebody posted them."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ...fillers import UsageError
-from ..metrics import TurnFacts, facts_of, facts_of_wait, record_of
+from ..metrics import TurnFacts, facts_of, facts_of_wait, record_of_json
 from .storage import StoredTurn
 
 
@@ -22,20 +23,16 @@ def stored_facts(turns: Iterable[StoredTurn], conversation: str) -> list[TurnFac
     return found
 
 
-def is_row(record: Any) -> bool:
-    """Return whether *record* is a row of a log of turns (trace format v2), rather than a record of a turn."""
-    return "turn_id" in record
-
-
-def _read(record: Any) -> TurnFacts | None:
+def _read(record: str) -> TurnFacts | None:
     try:
-        return facts_of_row(record) if is_row(record) else facts_of(record_of(record))
-    except (UsageError, TypeError, KeyError, AttributeError):  # of another version, or no record at all
+        # within a text a quote has a backslash before it: this is a key and nothing else
+        return facts_of_row(json.loads(record)) if '"turn_id":' in record else facts_of(record_of_json(record))
+    except (UsageError, KeyError):  # of another version, or no record at all
         return None
 
 
-def facts_of_row(row: Any) -> TurnFacts:
-    """Return what a row that was checked when it was posted says."""
+def facts_of_row(row: Mapping[str, Any]) -> TurnFacts:
+    """Return what a row of a log of turns says that was checked when it was posted."""
     ready_ms, cancelled_ms = row["reply_ready_ms"], row["cancelled_ms"]
     return facts_of_wait(
         id=row["turn_id"],

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
 
 from ....fillers import UsageError
 from ._conditions import OWNED, check_user, missing, named
@@ -22,7 +22,12 @@ ELSEWHERE = "0" * ID_DIGITS
 POSTED = {"posted turns": None}
 """Tags of a conversation that was held elsewhere."""
 _STORED = (
-    select(INTERACTIONS.c.id, INTERACTIONS.c.started_at, INTERACTIONS.c.agent_message_id, INTERACTIONS.c.record)
+    select(
+        INTERACTIONS.c.id,
+        INTERACTIONS.c.started_at,
+        INTERACTIONS.c.agent_message_id,
+        cast(INTERACTIONS.c.record, Text).label("record"),
+    )
     .select_from(CONVERSATIONS.outerjoin(INTERACTIONS, INTERACTIONS.c.conversation_id == CONVERSATIONS.c.id))
     .where(OWNED)
     .order_by(INTERACTIONS.c.number)
@@ -57,8 +62,8 @@ class StoredTurn:
     """Id of the agent's message."""
     started_at: float
     """s on a clock that the conversation's turns share."""
-    record: Mapping[str, Any] | None
-    """As it was stored."""
+    record: str | None
+    """JSON."""
 
 
 @dataclass(frozen=True, slots=True)
