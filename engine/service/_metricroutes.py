@@ -1,11 +1,9 @@
 """The API's endpoints for metrics."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BeforeValidator
-from pydantic_core import PydanticCustomError
 
 from ._access import Asking, Organization, Parts, admit
 from ._behaviors import body
@@ -23,7 +21,7 @@ from ._metrics import (
     MetricResults,
 )
 from ._problems import RATE_HEADERS, answers
-from ._resultquery import ORDERS, SourceType, newest_first, result_filter
+from ._resultquery import ORDERS, Moment, SourceType, newest_first, result_filter
 from ._settings import Id
 from .identity import Permission
 from .storage import MOST_METRICS_LISTED, MOST_RESULTS, MOST_VALUES
@@ -31,15 +29,6 @@ from .storage import MOST_METRICS_LISTED, MOST_RESULTS, MOST_VALUES
 router = APIRouter(prefix="/v1/{organization}/metric")
 MOST_TOKEN = (1 << 53) - 1
 """What JSON's readers take for a whole number."""
-
-
-def _written_out(value: Any) -> Any:
-    if isinstance(value, str) and "T" not in value.upper():  # numbers are times to pydantic
-        raise PydanticCustomError("datetime", "write a time as 2026-01-31T12:00:00Z")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Ids = Annotated[list[Id], Query(default_factory=list, max_length=MOST_VALUES)]
 
 

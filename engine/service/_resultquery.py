@@ -1,8 +1,12 @@
 """Which results of metrics a caller wants, and in which order."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from ...fillers import UsageError
 from .storage import SOURCES, ResultFilter
@@ -11,6 +15,16 @@ SourceType = Literal["post-session", "manual", "simulation"]
 ORDERS = "^[+-]created_at$"
 _LONGEST = 40
 """Characters of a wrong value that a message repeats."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str) and _TIME.match(value) is None:  # pydantic takes numbers for times
+        raise PydanticCustomError("datetime", "write a time as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 def result_filter(

@@ -150,6 +150,8 @@ class MetricResults:
         Raises:
             DatabaseError: if the database does not answer.
         """
+        if not is_organization(organization):
+            return ()
         with self._database.asking() as connection:
             return tuple(connection.scalars(_METRICS, {"organization": organization}))
 
