@@ -29,9 +29,13 @@ POSTS = (
     "/conversation/{conversation_id}/finish/",
     "/dynamic_behavior_set/",
     "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
+    "/metric/",
+    "/metric/evaluate",
+    "/turn/",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
-# way round, which number is a set's next one, that shares add up to 1, and which triggers, costs and phrases there are
+# way round, which number is a set's next one, that shares add up to 1, which triggers, costs and phrases there are, what
+# an expression may be, and what a turn's record holds
 KNOWN = """
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"
@@ -59,6 +63,26 @@ expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/metric/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/turn/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/metric/"
+parameters = {"path.organization" = "acme"}
+
+[[operations]]
+include-name = "GET /v1/{organization}/metric/metric_evaluation_result"
+parameters = {"path.organization" = "acme"}
 """
 
 
@@ -202,4 +226,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "11 passed" in done.stdout
+    assert "16 passed" in done.stdout

@@ -7,7 +7,7 @@ from ._defined import MetricDefinition, defined_metric, load_metrics
 from ._facts import TurnFacts, by_conversation, facts_of, facts_of_wait, in_order
 from ._metric import Finding, Metric, MetricResult
 from ._names import NAMES
-from ._parsing import record_of
+from ._parsing import record_of, record_of_json
 from ._ratio import SampleRatio, sample_ratio
 from ._report import Report, compared, report_of
 from ._values import Boolean, Categorical, Numerical, Value, ValueType
@@ -48,4 +48,5 @@ __all__ = [
     "record_of",
     "report_of",
     "sample_ratio",
+    "record_of_json",
 ]

@@ -31,6 +31,15 @@ def record_of(data: Mapping[str, Any]) -> TurnRecord:
         json.loads(text, parse_float=_bounded, parse_int=_bounded)
     except (TypeError, ValueError, RecursionError):
         raise UsageError(f"it holds what no record does, such as a number beyond {MAX_NUMBER:g}; {REMEDY}") from None
+    return record_of_json(text)
+
+
+def record_of_json(text: str) -> TurnRecord:
+    """Like `record_of`, of JSON whose numbers are known to be within bounds: half as much work, where there are many.
+
+    Raises:
+        UsageError: naming the first field that is missing or no such thing.
+    """
     try:
         # as JSON: there a list may be a tuple and a text a kind, and else nothing is taken for anything else
         return _adapter().validate_json(text, strict=True)

@@ -13,11 +13,13 @@ from . import _problems
 from ._access import Parts
 from ._behaviorroutes import router as behavior_router
 from ._guard import Guard
+from ._metricroutes import router as metric_router
 from ._openapi import description
 from ._problems import answers, refused
 from ._routes import router
 from ._runtime import Runtime
 from ._settings import ServiceConfig
+from ._turnroutes import router as turn_router
 from .storage import DatabaseError
 
 DATABASE_THREADS = 2
@@ -49,6 +51,8 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     _problems.install(app)
     app.include_router(router)
     app.include_router(behavior_router)
+    app.include_router(metric_router)
+    app.include_router(turn_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

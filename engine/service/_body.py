@@ -13,8 +13,8 @@ MOST_JSON = 1_300_000
 M = TypeVar("M", bound=BaseModel)
 
 
-async def parsed_json(request: Request, model: type[M]) -> M:
-    """Return the body of *request* as a *model*.
+async def parsed_json(request: Request, model: type[M], *, most: int = MOST_JSON) -> M:
+    """Return the body of *request*, of at most *most* bytes, as a *model*.
 
     Not as a parameter of the endpoint: FastAPI reads those before anybody has looked at the credentials.
 
@@ -25,7 +25,7 @@ async def parsed_json(request: Request, model: type[M]) -> M:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise refused(422, "the body is no JSON; send it with Content-Type: application/json")
-    data = await _read(request)
+    data = await _read(request, most)
     try:
         return model.model_validate_json(data)
     except ValidationError as exc:
@@ -33,11 +33,11 @@ async def parsed_json(request: Request, model: type[M]) -> M:
         raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in found]) from None
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, most: int) -> bytes:
     data = bytearray()
     async for chunk in request.stream():  # to its end, too large or not: most clients read no answer before that
-        if len(data) <= MOST_JSON:
+        if len(data) <= most:
             data += chunk
-    if len(data) > MOST_JSON:
-        raise refused(413, f"the body is larger than {MOST_JSON} bytes, which JSON may have")
+    if len(data) > most:
+        raise refused(413, f"the body is larger than {most} bytes, which JSON may have")
     return bytes(data)

@@ -8,7 +8,9 @@ from typing import Self
 
 from ...fillers import load_config
 from .. import FillerManager
+from ..metrics import Targets
 from ..prediction import LatencyPredictor
+from ._evaluating import Evaluating
 from ._interaction import Interaction, Service
 from ._loading import load_agent
 from ._pump import Pump
@@ -21,7 +23,19 @@ from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, BehaviorSets, BehaviorVersions, Conversations, Database, History, Leases, database_file
+from .storage import (
+    Accounts,
+    BehaviorSets,
+    BehaviorVersions,
+    Conversations,
+    Database,
+    History,
+    Leases,
+    MetricResults,
+    Metrics,
+    Turns,
+    database_file,
+)
 
 logger = logging.getLogger("stopgap.service")
 
@@ -44,6 +58,10 @@ class Runtime:
     behavior_sets: BehaviorSets
     behavior_versions: BehaviorVersions
     stored_behaviors: StoredBehaviors
+    metrics: Metrics
+    metric_results: MetricResults
+    evaluating: Evaluating
+    turns: Turns
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -92,6 +110,10 @@ class Runtime:
             behavior_sets=sets,
             behavior_versions=BehaviorVersions(database),
             stored_behaviors=StoredBehaviors(sets, tables, manager.bank),
+            metrics=Metrics(database),
+            metric_results=MetricResults(database),
+            evaluating=Evaluating(database, Targets.of(fillers.limits)),
+            turns=Turns(database),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,

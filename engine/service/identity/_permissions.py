@@ -23,6 +23,7 @@ class Permission(StrEnum):
     GET_USER_INFO = "User:GetUserInfo"
     GET_DYNAMIC_BEHAVIOR_INSTRUCTION = "DynamicBehaviorInstruction:GetDynamicBehaviorInstruction"
     UPDATE_DYNAMIC_BEHAVIOR_INSTRUCTION = "DynamicBehaviorInstruction:UpdateDynamicBehaviorInstruction"
+    CREATE_METRIC = "Metric:CreateMetric"
     GET_METRIC = "Metric:GetMetric"
     EVALUATE_METRIC = "Metric:EvaluateMetric"
     GET_METRIC_EVALUATION_RESULT = "Metric:GetMetricEvaluationResult"

@@ -1,4 +1,4 @@
-"""Conversations, accounts, behavior sets and learned waits in a database: SQLite, or PostgreSQL.
+"""Conversations, accounts, behavior sets, metrics and learned waits in a database: SQLite, or PostgreSQL.
 
 All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
@@ -14,6 +14,7 @@ from ._errors import (
     BusyError,
     DatabaseError,
     FinishedError,
+    FullError,
     LeaseLostError,
     NoInteractionsError,
     NotFoundError,
@@ -25,6 +26,9 @@ from ._errors import (
 from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
 from ._leases import LEASE_S, Lease, Leases, Resumed
+from ._metricpages import MOST_RESULTS, MOST_VALUES, MetricResults, ResultFilter, ResultPage
+from ._metricresults import SOURCES, MetricSource, NewResult, StoredResult, save_results
+from ._metrics import MOST_METRICS, MOST_METRICS_LISTED, Metrics, StoredMetric
 from ._records import (
     Conversation,
     Interaction,
@@ -34,11 +38,20 @@ from ._records import (
     Transcript,
     User,
 )
+from ._turns import ELSEWHERE, MOST_TURNS, POSTED, NewTurn, Posted, StoredTurn, Turns
 
 __all__ = [
+    "ELSEWHERE",
     "LEASE_S",
     "MOST_LISTED",
     "MOST_SETS",
+    "MOST_METRICS",
+    "MOST_METRICS_LISTED",
+    "MOST_RESULTS",
+    "MOST_TURNS",
+    "MOST_VALUES",
+    "POSTED",
+    "SOURCES",
     "Accounts",
     "BehaviorSet",
     "BehaviorSets",
@@ -50,25 +63,38 @@ __all__ = [
     "Database",
     "DatabaseError",
     "FinishedError",
+    "FullError",
     "History",
     "Interaction",
     "Lease",
     "LeaseLostError",
     "Leases",
+    "MetricResults",
+    "MetricSource",
+    "Metrics",
     "NewBehavior",
     "NewConversation",
     "NewInteraction",
     "NewSet",
+    "NewResult",
+    "NewTurn",
     "NoInteractionsError",
     "NotFoundError",
     "NotNextError",
     "Page",
+    "Posted",
     "RefusedError",
+    "ResultFilter",
+    "ResultPage",
     "Resumed",
     "SchemaError",
     "StoredKey",
+    "StoredMetric",
+    "StoredResult",
+    "StoredTurn",
     "TakenError",
     "Transcript",
+    "Turns",
     "User",
     "VersionRange",
     "Words",
@@ -76,4 +102,5 @@ __all__ = [
     "is_id",
     "is_organization",
     "new_id",
+    "save_results",
 ]

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from ....fillers import UsageError
 from ._behaviorrecords import BehaviorVersion, NewBehavior, NewSet
+from ._conditions import check_user
 from ._database import Database
 from ._errors import NotFoundError, NotNextError
 from ._ids import new_id, well_formed
-from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS, USERS
+from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS
 
 MOST_LISTED = 10
 """Versions read at once."""
@@ -28,11 +29,6 @@ _COUNT_UP = (
 _SETS = select(func.count()).where(BEHAVIOR_SETS.c.organization_id == bindparam("organization"))
 _ADD_SET = insert(BEHAVIOR_SETS)
 _ADD_VERSION = insert(BEHAVIOR_VERSIONS)
-_USER = select(USERS.c.id).where(
-    USERS.c.id == bindparam("user"),
-    USERS.c.organization_id == bindparam("organization"),
-    USERS.c.disabled_at.is_(None),
-)
 _LISTED = (
     select(BEHAVIOR_VERSIONS)
     .where(
@@ -200,11 +196,6 @@ def named_set(organization: str, set: str) -> dict[str, Any]:
 
 def missing_set(organization: str, set: str) -> NotFoundError:
     return NotFoundError(f"there is no behavior set {set} in {organization}")
-
-
-def check_user(connection: Connection, organization: str, creator: str) -> None:
-    if connection.scalar(_USER, {"organization": organization, "user": creator}) is None:
-        raise NotFoundError(f"there is no user {creator} in {organization}")
 
 
 def _added(

@@ -5,12 +5,12 @@ Such statements are built once, when their modules are imported: building one ta
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from ._errors import NotFoundError
 from ._ids import well_formed
-from ._tables import CONVERSATIONS, Id
+from ._tables import CONVERSATIONS, USERS, Id
 
 OWNED = and_(
     CONVERSATIONS.c.id == bindparam("conversation"),
@@ -18,6 +18,11 @@ OWNED = and_(
     or_(bindparam("user", type_=Id).is_(None), CONVERSATIONS.c.user_id == bindparam("user", type_=Id)),
 )
 """Finds the conversation that `named` names."""
+_USER = select(USERS.c.id).where(
+    USERS.c.id == bindparam("user"),
+    USERS.c.organization_id == bindparam("organization"),
+    USERS.c.disabled_at.is_(None),
+)
 
 
 def named(organization: str, conversation: str, user: str | None) -> dict[str, Any]:
@@ -45,3 +50,13 @@ def changed(session: Session | Connection, statement: Any, parameters: dict[str,
     """Return whether *statement*, an UPDATE, found its row."""
     result: Any = session.execute(statement, parameters, execution_options={"synchronize_session": False})
     return bool(result.rowcount > 0)
+
+
+def check_user(connection: Connection, organization: str, user: str) -> None:
+    """Check that *organization* has *user*.
+
+    Raises:
+        NotFoundError: if it has not, or no longer.
+    """
+    if connection.scalar(_USER, {"organization": organization, "user": user}) is None:
+        raise NotFoundError(f"there is no user {user} in {organization}")

@@ -10,7 +10,8 @@ StopgapError
     ├── FinishedError        the conversation is over (409)
     ├── NoInteractionsError  the conversation has none (400)
     ├── NotNextError         a version's number that is not the next one (400)
-    └── TakenError           an id that is in use already (409)
+    ├── FullError            as many as are kept are there already (400)
+    └── TakenError           an id or a name that is in use already (409)
 """
 
 from ....fillers import StopgapError
@@ -52,5 +53,9 @@ class NotNextError(RefusedError):
     """A version was to get a number that is not the next one; nothing was written."""
 
 
+class FullError(RefusedError):
+    """As many as are kept are there already; nothing was written."""
+
+
 class TakenError(RefusedError):
-    """An id that is in use already."""
+    """An id or a name that is in use already."""
