@@ -16,6 +16,7 @@ from ._guard import Guard
 from ._openapi import description
 from ._problems import answers, refused
 from ._routes import router
+from ._ruleroutes import router as rule_router
 from ._runtime import Runtime
 from ._settings import ServiceConfig
 from .storage import DatabaseError
@@ -39,6 +40,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
         app.state.runtime = parts
         # few threads: more of them than this take the interpreter from the event loop, and SQLite has one writer anyway
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS, "stopgap-database"))
+        parts.delivering.start()
         yield
         await parts.close()
 
@@ -49,6 +51,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     _problems.install(app)
     app.include_router(router)
     app.include_router(behavior_router)
+    app.include_router(rule_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

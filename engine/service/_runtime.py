@@ -9,8 +9,11 @@ from typing import Self
 from ...fillers import load_config
 from .. import FillerManager
 from ..prediction import LatencyPredictor
+from ._delivering import Delivering
+from ._evaluates import Evaluates, NoMetrics
 from ._interaction import Interaction, Service
 from ._loading import load_agent
+from ._posting import Poster
 from ._pump import Pump
 from ._rates import RateLimits
 from ._sessions import SessionPool
@@ -18,9 +21,10 @@ from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._storing import Stores
 from ._waits import SharedWaits
+from ._webhooks import Webhooks
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, Behaviors, Conversations, Database, History, Leases, database_file
+from .storage import Accounts, Behaviors, Conversations, Database, Deliveries, History, Leases, Rules, database_file
 
 logger = logging.getLogger("stopgap.service")
 
@@ -41,6 +45,10 @@ class Runtime:
     rates: RateLimits
     history: History
     behaviors: Behaviors
+    rules: Rules
+    deliveries: Deliveries
+    webhooks: Webhooks
+    delivering: Delivering
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -54,8 +62,12 @@ class Runtime:
     """Whether no interaction may begin any more."""
 
     @classmethod
-    def open(cls, config: ServiceConfig) -> Self:
+    def open(cls, config: ServiceConfig, *, evaluates: Evaluates | None = None) -> Self:
         """Load agents and clips and open the database. Takes a second: not on an event loop.
+
+        Args:
+            config: See `load_service_config`.
+            evaluates: Evaluates the metrics of rules; None: they have none.
 
         Raises:
             StopgapError: if anything of it cannot be used: one sentence says what.
@@ -63,6 +75,7 @@ class Runtime:
         agents = {name: load_agent(settings) for name, settings in config.services.items()}
         database = Database.open(config.database)
         signing = Path(config.secret_file) if config.secret_file else secret_file(database_file(config.database))
+        secret = read_secret(signing)
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
@@ -77,16 +90,22 @@ class Runtime:
             )
             for name, settings in config.services.items()
         }
+        deliveries, webhooks = Deliveries(database), Webhooks(secret, config.webhook_hosts)
+        delivering = Delivering(deliveries, evaluates if evaluates is not None else NoMetrics(), webhooks, Poster())
         return cls(
             config=config,
             manager=manager,
             services=services,
             database=database,
-            identity=Identity(Accounts(database), Tokens(read_secret(signing), lifetime_s=config.token_s)),
+            identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             behaviors=Behaviors(database),
-            stores=Stores(Conversations(database), Leases(database)),
+            rules=Rules(database),
+            deliveries=deliveries,
+            webhooks=webhooks,
+            delivering=delivering,
+            stores=Stores(Conversations(database, on_enqueued=delivering.wake), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,
             waits=waits,
@@ -114,6 +133,7 @@ class Runtime:
             _, left = await asyncio.wait(self.running, timeout=CLOSE_S)
             if left:
                 logger.warning("%d agents go on though they were cancelled; they are left to themselves", len(left))
+        await self.delivering.close()
         self.signing_in.close()
         self.decoding.close()
         await self.pump.close()

@@ -12,7 +12,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{24}$")]
 Endpoint = Annotated[
     str,
-    StringConstraints(pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create)$"),
+    StringConstraints(
+        pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create|rule_change|rule_read)$"
+    ),
+]
+Host = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?$", max_length=300)
 ]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -87,7 +92,11 @@ class ServiceConfig(Section):
     """s that running answers are given to end when the service is stopped; then they end with an ``error`` event."""
     rates: dict[Endpoint, Annotated[int, Field(ge=1, le=100_000)]] = {}
     """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5; 1000 to list a behavior
-    set's versions, 200 to create some), and sign-ins of one address (60)."""
+    set's versions, 200 to create some; the same for rules), and sign-ins of one address (60)."""
+    webhook_hosts: tuple[Host, ...] = Field(default=(), max_length=100)
+    """Hosts that rules may have called, lower case: ``hooks.example.com`` (on the scheme's own port), or with a port
+    ``hooks.example.com:8443``. None by default: whoever may create rules would else have the service call what only the
+    service can reach."""
     services: dict[Name, ServiceSettings] = Field(default={}, max_length=100)
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ StopgapError
     ├── FinishedError        the conversation is over (409)
     ├── NoInteractionsError  the conversation has none (400)
     ├── NotNextError         a version's number that is not the next one (400)
+    ├── NotFailedError       a delivery that is to be tried again has not failed (409)
     └── TakenError           an id that is in use already (409)
 """
 
@@ -50,6 +51,10 @@ class NoInteractionsError(RefusedError):
 
 class NotNextError(RefusedError):
     """A version was to get a number that is not the next one; nothing was written."""
+
+
+class NotFailedError(RefusedError):
+    """A delivery that is to be tried again is under way still, or was delivered."""
 
 
 class TakenError(RefusedError):
