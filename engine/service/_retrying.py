@@ -1,8 +1,8 @@
 """What becomes of a delivery after a try: pure arithmetic."""
 
-import random
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from random import Random
 from typing import Literal
 
 RETRIED = frozenset({408, 409, 425, 429})
@@ -35,7 +35,7 @@ class Retrying:
     """s between two, unless the receiver asks for more."""
     longest_asked_s: float = 3600.0
     """s that a receiver may ask for (``Retry-After``)."""
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)
 
     def after(self, status: int, retry_after: str | None, tried: int, now: float) -> Outcome:
         """Return what an answer means.
