@@ -15,6 +15,8 @@ import uvicorn
 from stopgap.engine.service._actions import ToolCallEnded, ToolCallStarted
 from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
 from stopgap.engine.service._app import create_app
+from stopgap.engine.service._evaluates import Evaluates
+from stopgap.engine.service._runtime import Runtime
 from stopgap.engine.service._settings import ServiceConfig, load_service_config
 from stopgap.engine.service.identity import IssuedKey, KeyChecker, Permission, create_secret, issue_key, secret_file
 from stopgap.engine.service.storage import Accounts, Database
@@ -81,7 +83,8 @@ def a_config(folder: Path, database: str | None = None, **changes: Any) -> Servi
         "maintenance_file": str(folder / "maintenance"),
         "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000,
                   "behavior_create": 10_000, "behavior_versions": 10_000, "metric_evaluate": 10_000,
-                  "metric_results": 10_000, "metric_create": 10_000, "metric_list": 10_000, "turns": 10_000},
+                  "metric_results": 10_000, "metric_create": 10_000, "metric_list": 10_000, "turns": 10_000,
+                  "rule_change": 10_000, "rule_read": 10_000},
         "services": {
             "desk": {
                 "id": SERVICE, "agent": "service_rig:agent", "voice": True,
@@ -93,8 +96,8 @@ def a_config(folder: Path, database: str | None = None, **changes: Any) -> Servi
 
 
 @contextlib.contextmanager
-def running(config: ServiceConfig) -> Iterator[Running]:
-    """Run a service with a first user until the block ends."""
+def running(config: ServiceConfig, evaluates: Evaluates | None = None) -> Iterator[Running]:
+    """Run a service with a first user until the block ends; *evaluates* evaluates the metrics of rules."""
     Database.migrate(config.database)
     create_secret(Path(config.secret_file or secret_file(None)))
     database = Database.open(config.database)
@@ -105,7 +108,8 @@ def running(config: ServiceConfig) -> Iterator[Running]:
     database.close()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning", timeout_graceful_shutdown=5))
+        app = create_app(config, None if evaluates is None else Runtime.open(config, evaluates=evaluates))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:

@@ -34,8 +34,8 @@ POSTS = (
     "/turn/",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
-# way round, which number is a set's next one, that shares add up to 1, which triggers, costs and phrases there are, what
-# an expression may be, and what a turn's record holds
+# way round, which number is a set's next one, that shares add up to 1, which triggers, costs and phrases there are,
+# what an expression may be, and what a turn's record holds
 KNOWN = """
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"

@@ -80,9 +80,8 @@ def test_an_old_schema_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> 
     """The one sentence names the command that brings it up to date."""
     _, found = Database.migrate(url)
     monkeypatch.setattr(schema, "newest", lambda: "9999")
-    with pytest.raises(
-        SchemaError, match=f"has schema {found}, this version needs 9999: run `stopgap service migrate`"
-    ):
+    says = f"has schema {found}, this version needs 9999: run `stopgap service migrate`"
+    with pytest.raises(SchemaError, match=says):
         Database.open(url)
 
 

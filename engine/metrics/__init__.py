@@ -46,7 +46,7 @@ __all__ = [
     "in_order",
     "load_metrics",
     "record_of",
+    "record_of_json",
     "report_of",
     "sample_ratio",
-    "record_of_json",
 ]

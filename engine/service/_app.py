@@ -17,6 +17,7 @@ from ._metricroutes import router as metric_router
 from ._openapi import description
 from ._problems import answers, refused
 from ._routes import router
+from ._ruleroutes import router as rule_router
 from ._runtime import Runtime
 from ._settings import ServiceConfig
 from ._turnroutes import router as turn_router
@@ -41,6 +42,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
         app.state.runtime = parts
         # few threads: more of them than this take the interpreter from the event loop, and SQLite has one writer anyway
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS, "stopgap-database"))
+        parts.delivering.start()
         yield
         await parts.close()
 
@@ -53,6 +55,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     app.include_router(behavior_router)
     app.include_router(metric_router)
     app.include_router(turn_router)
+    app.include_router(rule_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

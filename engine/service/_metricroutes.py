@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from ._access import Asking, Organization, Parts, admit
-from ._openapi import body
 from ._body import parsed_json
 from ._metriclist import listed
 from ._metrics import (
@@ -20,6 +19,7 @@ from ._metrics import (
     MetricResult,
     MetricResults,
 )
+from ._openapi import body
 from ._problems import RATE_HEADERS, answers
 from ._resultquery import ORDERS, Moment, SourceType, newest_first, result_filter
 from ._settings import Id

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from ...fillers import ConfigError, UsageError
 from ..metrics import Metric, MetricDefinition, TurnFacts, defined_metric
-from ._behaviors import Creator, Part
+from ._behaviors import Part, UserInfo
 from ._evaluating import MOST_EVALUATED, Evaluated
 from ._settings import Id, Name
 from .storage import StoredMetric, StoredResult
@@ -16,7 +16,7 @@ from .storage import StoredMetric, StoredResult
 Value = bool | float | str | None
 """None: not applicable."""
 NOBODY = "stopgap"
-"""Creator of the metrics that are built in."""
+"""UserInfo of the metrics that are built in."""
 VERSION = 1
 """Of every metric: none changes."""
 
@@ -56,7 +56,7 @@ class EvaluatedMetric(BaseModel):
     def of(cls, found: Evaluated) -> Self:
         """Return what is told of what was found."""
         return cls(
-            metric_id=found.metric, name=found.name, value=found.value, references=list(found.references),
+            metric_id=found.metric_id, name=found.name, value=found.value, references=list(found.references),
             justification=found.justification,
         )  # fmt: skip
 
@@ -80,7 +80,7 @@ class Manual(BaseModel):
     type: Literal["manual"] = "manual"
     conversation_id: str
     evaluate_to_interaction_id: str | None
-    invoked_by: Creator
+    invoked_by: UserInfo
     references: list[str]
 
 
@@ -106,7 +106,7 @@ class MetricResult(BaseModel):
             source = Manual(
                 conversation_id=stored.conversation,
                 evaluate_to_interaction_id=stored.up_to,
-                invoked_by=Creator(org_id=stored.organization, user_id=stored.invoked_by or ""),
+                invoked_by=UserInfo(org_id=stored.organization, user_id=stored.invoked_by or ""),
                 references=references,
             )
         return cls(
@@ -185,8 +185,8 @@ class MetricInstance(BaseModel):
     additional_notes: str | None
     """What it says, for people."""
     tags: list[Any]
-    creator: Creator
-    updated_by: Creator
+    creator: UserInfo
+    updated_by: UserInfo
     metric_value_type: Literal["boolean", "numerical", "categorical"]
     is_deleted: bool
     created_at: datetime
@@ -203,7 +203,7 @@ class MetricInstance(BaseModel):
     @classmethod
     def of(cls, id: str, metric: Metric, organization: str, stored: StoredMetric | None = None) -> Self:
         """Return what is told of *metric*; without *stored*, a built-in one."""
-        creator = Creator(org_id=organization, user_id=NOBODY if stored is None else stored.creator)
+        creator = UserInfo(org_id=organization, user_id=NOBODY if stored is None else stored.creator)
         at = _time(0.0 if stored is None else stored.created_at)
         told = metric.as_dict()
         return cls(

@@ -35,9 +35,11 @@ PER_MINUTE: Mapping[str, int] = {
     "metric_create": 60,
     "metric_list": 60,
     "turns": 60,
+    "rule_change": 200,
+    "rule_read": 1000,
 }
 """Requests a minute by endpoint, as the API that this service follows has them; ``sign_in_origin``, of all users and
-organizations at one address, and ``metric_create``, ``metric_list`` and ``turns`` are this service's own."""
+organizations at one address, those for metrics' definitions, for turns and for rules are this service's own."""
 PATIENCE_S = 0.5
 """s that Redis may take to answer."""
 RETRY_S = 10.0

@@ -10,9 +10,12 @@ from ...fillers import load_config
 from .. import FillerManager
 from ..metrics import Targets
 from ..prediction import LatencyPredictor
+from ._delivering import Delivering
+from ._evaluates import Evaluates
 from ._evaluating import Evaluating
 from ._interaction import Interaction, Service
 from ._loading import load_agent
+from ._posting import Poster
 from ._pump import Pump
 from ._rates import RateLimits
 from ._sessions import SessionPool
@@ -21,6 +24,7 @@ from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._storedbehaviors import StoredBehaviors
 from ._storing import Stores
 from ._waits import SharedWaits
+from ._webhooks import Webhooks
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
 from .storage import (
@@ -29,10 +33,12 @@ from .storage import (
     BehaviorVersions,
     Conversations,
     Database,
+    Deliveries,
     History,
     Leases,
     MetricResults,
     Metrics,
+    Rules,
     Turns,
     database_file,
 )
@@ -62,6 +68,10 @@ class Runtime:
     metric_results: MetricResults
     evaluating: Evaluating
     turns: Turns
+    rules: Rules
+    deliveries: Deliveries
+    webhooks: Webhooks
+    delivering: Delivering
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -75,8 +85,12 @@ class Runtime:
     """Whether no interaction may begin any more."""
 
     @classmethod
-    def open(cls, config: ServiceConfig) -> Self:
+    def open(cls, config: ServiceConfig, *, evaluates: Evaluates | None = None) -> Self:
         """Load agents and clips and open the database. Takes a second: not on an event loop.
+
+        Args:
+            config: See `load_service_config`.
+            evaluates: Evaluates the metrics of rules; None: as for anybody else.
 
         Raises:
             StopgapError: if anything of it cannot be used: one sentence says what.
@@ -84,6 +98,7 @@ class Runtime:
         agents = {name: load_agent(settings) for name, settings in config.services.items()}
         database = Database.open(config.database)
         signing = Path(config.secret_file) if config.secret_file else secret_file(database_file(config.database))
+        secret = read_secret(signing)
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
@@ -99,12 +114,15 @@ class Runtime:
             )
             for name, settings in config.services.items()
         }
+        deliveries, webhooks = Deliveries(database), Webhooks(secret, config.webhook_hosts)
+        evaluating = Evaluating(database, Targets.of(fillers.limits))
+        delivering = Delivering(deliveries, evaluates if evaluates is not None else evaluating, webhooks, Poster())
         return cls(
             config=config,
             manager=manager,
             services=services,
             database=database,
-            identity=Identity(Accounts(database), Tokens(read_secret(signing), lifetime_s=config.token_s)),
+            identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             behavior_sets=sets,
@@ -112,9 +130,13 @@ class Runtime:
             stored_behaviors=StoredBehaviors(sets, tables, manager.bank),
             metrics=Metrics(database),
             metric_results=MetricResults(database),
-            evaluating=Evaluating(database, Targets.of(fillers.limits)),
+            evaluating=evaluating,
             turns=Turns(database),
-            stores=Stores(Conversations(database), Leases(database)),
+            rules=Rules(database),
+            deliveries=deliveries,
+            webhooks=webhooks,
+            delivering=delivering,
+            stores=Stores(Conversations(database, on_enqueued=delivering.wake), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,
             waits=waits,
@@ -142,6 +164,7 @@ class Runtime:
             _, left = await asyncio.wait(self.running, timeout=CLOSE_S)
             if left:
                 logger.warning("%d agents go on though they were cancelled; they are left to themselves", len(left))
+        await self.delivering.close()
         self.signing_in.close()
         self.decoding.close()
         await self.pump.close()

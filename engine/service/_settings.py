@@ -15,8 +15,11 @@ Endpoint = Annotated[
     str,
     StringConstraints(
         pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create|metric_evaluate|"
-        "metric_results|metric_create|metric_list|turns)$"
+        "metric_results|metric_create|metric_list|turns|rule_change|rule_read)$"
     ),
+]
+Host = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?$", max_length=300)
 ]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -92,7 +95,11 @@ class ServiceConfig(Section):
     rates: dict[Endpoint, Annotated[int, Field(ge=1, le=100_000)]] = {}
     """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5; 1000 to list a behavior
     set's versions, 200 to create some; 20 to evaluate metrics, 10 to list their results), over 60 to define metrics, to
-    list them and to post turns, and sign-ins of one address (60)."""
+    list them and to post turns, 200 to change rules and 1000 to read them, and sign-ins of one address (60)."""
+    webhook_hosts: tuple[Host, ...] = Field(default=(), max_length=100)
+    """Hosts that rules may have called, lower case: ``hooks.example.com`` (on the scheme's own port), or with a port
+    ``hooks.example.com:8443``. None by default: whoever may create rules would else have the service call what only the
+    service can reach."""
     services: dict[Name, ServiceSettings] = Field(default={}, max_length=100)
 
     @model_validator(mode="after")

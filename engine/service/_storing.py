@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...fillers import StopgapError
+from ._triggered import triggered
 from ._unit import InteractionError, Result
 from .storage import (
     LEASE_S,
@@ -79,6 +80,7 @@ class StoredUnit:
             user_message_id=result.user_message_id,
             actions=result.actions,
             record=result.turn,
+            behaviors=triggered(result.actions, result.turn),
         )
         store, finished = self._stores.conversations, result.conversation_completed
         if self._creates is not None:

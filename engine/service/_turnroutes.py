@@ -5,8 +5,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from ._access import Asking, Organization, Parts, admit
-from ._openapi import body
 from ._body import parsed_json
+from ._openapi import body
 from ._postedturns import MOST_TURNS_BODY, PostedTurns, TurnsRequest, new_turns
 from ._problems import RATE_HEADERS, answers
 from .identity import Permission

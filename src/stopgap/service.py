@@ -45,6 +45,7 @@ with needs_extra("service", "fastapi"):
     )
     from stopgap.engine.service._app import create_app
     from stopgap.engine.service._settings import ServiceConfig, ServiceSettings, SiteFillers, load_service_config
+    from stopgap.engine.service._signing import verified
 
 __all__ = [
     "Action",
@@ -85,4 +86,5 @@ __all__ = [
     "UserSaid",
     "create_app",
     "load_service_config",
+    "verified",
 ]

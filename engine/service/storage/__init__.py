@@ -1,4 +1,4 @@
-"""Conversations, accounts, behavior sets, metrics and learned waits in a database: SQLite, or PostgreSQL.
+"""Conversations, accounts, behavior sets, metrics, rules and learned waits in a database: SQLite, or PostgreSQL.
 
 All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
@@ -10,6 +10,8 @@ from ._behaviorsets import BehaviorSets
 from ._connect import database_file
 from ._conversations import Conversations
 from ._database import Database
+from ._deliveries import Claimed, Deliveries, Delivery, DeliveryPage, State
+from ._enqueuing import Triggered, enqueue
 from ._errors import (
     BusyError,
     DatabaseError,
@@ -17,6 +19,7 @@ from ._errors import (
     FullError,
     LeaseLostError,
     NoInteractionsError,
+    NotFailedError,
     NotFoundError,
     NotNextError,
     RefusedError,
@@ -38,18 +41,21 @@ from ._records import (
     Transcript,
     User,
 )
+from ._rules import MOST_RULE_METRICS, MOST_VERSION, NewRule, Rule, RulePage, Rules
 from ._turns import ELSEWHERE, MOST_TURNS, POSTED, NewTurn, Posted, StoredTurn, Turns
 
 __all__ = [
     "ELSEWHERE",
     "LEASE_S",
     "MOST_LISTED",
-    "MOST_SETS",
     "MOST_METRICS",
     "MOST_METRICS_LISTED",
     "MOST_RESULTS",
+    "MOST_RULE_METRICS",
+    "MOST_SETS",
     "MOST_TURNS",
     "MOST_VALUES",
+    "MOST_VERSION",
     "POSTED",
     "SOURCES",
     "Accounts",
@@ -58,10 +64,14 @@ __all__ = [
     "BehaviorVersion",
     "BehaviorVersions",
     "BusyError",
+    "Claimed",
     "Conversation",
     "Conversations",
     "Database",
     "DatabaseError",
+    "Deliveries",
+    "Delivery",
+    "DeliveryPage",
     "FinishedError",
     "FullError",
     "History",
@@ -75,10 +85,12 @@ __all__ = [
     "NewBehavior",
     "NewConversation",
     "NewInteraction",
-    "NewSet",
     "NewResult",
+    "NewRule",
+    "NewSet",
     "NewTurn",
     "NoInteractionsError",
+    "NotFailedError",
     "NotFoundError",
     "NotNextError",
     "Page",
@@ -87,18 +99,24 @@ __all__ = [
     "ResultFilter",
     "ResultPage",
     "Resumed",
+    "Rule",
+    "RulePage",
+    "Rules",
     "SchemaError",
+    "State",
     "StoredKey",
     "StoredMetric",
     "StoredResult",
     "StoredTurn",
     "TakenError",
     "Transcript",
+    "Triggered",
     "Turns",
     "User",
     "VersionRange",
     "Words",
     "database_file",
+    "enqueue",
     "is_id",
     "is_organization",
     "new_id",

@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, select, tuple_, update
 
 from ....fillers import UsageError
 from ._behaviorrecords import BehaviorSet, BehaviorVersion, NewSet
-from ._behaviors import NAMED, as_version, check_user, missing_set, named_set, written_shares
+from ._behaviors import NAMED, as_version, missing_set, named_set, written_shares
+from ._conditions import check_user
 from ._database import Database
 from ._ids import well_formed
 from ._tables import BEHAVIOR_SETS, BEHAVIOR_VERSIONS

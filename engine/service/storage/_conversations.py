@@ -1,5 +1,6 @@
 """What is written of conversations: each change whole or not at all."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -8,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from ....fillers import UsageError
 from ._conditions import OWNED, changed, missing, named, vacant
 from ._database import Database
+from ._enqueuing import enqueue
 from ._errors import BusyError, FinishedError, NoInteractionsError, TakenError
 from ._history import as_conversation
 from ._leases import GIVEN_BACK, HELD, HELD_USER, Lease, lost
@@ -35,14 +37,18 @@ class Conversations:
     """Writes conversations and their interactions.
 
     An interaction is stored when it has come to its end, in the transaction that gives the lease back; a conversation
-    together with its first one. Of what failed halfway nothing is stored.
+    together with its first one. Of what failed halfway nothing is stored. What rules have to deliver of it is written
+    in the same transaction.
 
     Args:
         database: Where.
+        on_enqueued: Called, in the thread that stores, once an interaction is committed of which something is to be
+            delivered.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, on_enqueued: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._on_enqueued = on_enqueued
 
     def create(
         self, lease: Lease, conversation: NewConversation, interaction: NewInteraction, *, finished: bool = False
@@ -80,7 +86,12 @@ class Conversations:
             )
             session.add(row)
             session.flush()
-            return as_conversation(row), _added(session.connection(), lease.conversation, 1, now, interaction)
+            connection = session.connection()
+            created = as_conversation(row), _added(connection, lease.conversation, 1, now, interaction)
+            enqueued = _enqueued(connection, lease, now, interaction)
+        if enqueued:
+            self._on_enqueued()
+        return created
 
     def complete(self, lease: Lease, interaction: NewInteraction, *, finished: bool = False) -> Interaction:
         """Store an interaction, and give *lease* back.
@@ -103,7 +114,11 @@ class Conversations:
             number = connection.scalar(_COMPLETED, {**lease.names, "finished": now if finished else None})
             if number is None:
                 raise lost(lease)
-            return _added(connection, lease.conversation, number, now, interaction)
+            completed = _added(connection, lease.conversation, number, now, interaction)
+            enqueued = _enqueued(connection, lease, now, interaction)
+        if enqueued:
+            self._on_enqueued()
+        return completed
 
     def finish(self, organization: str, conversation: str, *, user: str | None) -> None:
         """End a conversation.
@@ -154,6 +169,10 @@ def _added(connection: Connection, conversation: str, number: int, now: float, n
     except IntegrityError as exc:
         raise TakenError(f"interaction {new.id} exists already") from exc
     return added
+
+
+def _enqueued(connection: Connection, lease: Lease, now: float, new: NewInteraction) -> int:
+    return enqueue(connection, lease.organization, lease.conversation, new.id, new.behaviors, now=now)
 
 
 _COLUMNS = (

@@ -11,6 +11,7 @@ StopgapError
     ├── NoInteractionsError  the conversation has none (400)
     ├── NotNextError         a version's number that is not the next one (400)
     ├── FullError            as many as are kept are there already (400)
+    ├── NotFailedError       a delivery that is to be tried again has not failed (409)
     └── TakenError           an id or a name that is in use already (409)
 """
 
@@ -55,6 +56,10 @@ class NotNextError(RefusedError):
 
 class FullError(RefusedError):
     """As many as are kept are there already; nothing was written."""
+
+
+class NotFailedError(RefusedError):
+    """A delivery that is to be tried again is under way still, or was delivered."""
 
 
 class TakenError(RefusedError):

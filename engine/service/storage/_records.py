@@ -92,6 +92,8 @@ class NewInteraction:
     agent_message_id: str = field(default_factory=new_id)
     user_message_id: str | None = None
     """None without a message; else an id is made up."""
+    behaviors: tuple[tuple[str, int], ...] = ()
+    """Ids and versions of the behaviours that were triggered: not kept, but what rules are looked up for."""
 
     def __post_init__(self) -> None:
         if self.user_message is not None and self.user_message_id is None:
