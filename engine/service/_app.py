@@ -16,6 +16,7 @@ from ._guard import Guard
 from ._metricroutes import router as metric_router
 from ._openapi import description
 from ._problems import answers, refused
+from ._reportroutes import router as report_router
 from ._routes import router
 from ._ruleroutes import router as rule_router
 from ._runtime import Runtime
@@ -43,6 +44,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
         # few threads: more of them than this take the interpreter from the event loop, and SQLite has one writer anyway
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS, "stopgap-database"))
         parts.delivering.start()
+        parts.reevaluating.start()
         yield
         await parts.close()
 
@@ -56,6 +58,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     app.include_router(metric_router)
     app.include_router(turn_router)
     app.include_router(rule_router)
+    app.include_router(report_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

@@ -10,6 +10,7 @@ from ...fillers import UsageError
 from ..metrics import facts_of, record_of
 from ._behaviors import Part
 from ._settings import Id
+from ._triggered import assigned, triggered
 from .storage import NewTurn
 
 MOST_POSTED = 1000
@@ -112,7 +113,8 @@ def _from_record(data: Mapping[str, Any]) -> NewTurn:
     if not 0.0 <= record.speech_ended_at <= LATEST_S:
         raise UsageError(f"speech_ended_at: write a number of seconds from 0 to {LATEST_S:g}")
     facts_of(record)  # what cannot be measured is not taken in
-    return NewTurn(record.session, record.id, record.speech_ended_at, record.as_dict())
+    plain = record.as_dict()
+    return NewTurn(record.session, record.id, record.speech_ended_at, plain, triggered((), plain), assigned(plain))
 
 
 def _from_row(data: Mapping[str, Any]) -> NewTurn:

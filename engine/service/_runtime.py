@@ -18,6 +18,8 @@ from ._loading import load_agent
 from ._posting import Poster
 from ._pump import Pump
 from ._rates import RateLimits
+from ._reevaluating import Reevaluating
+from ._reporting import Reporting
 from ._sessions import SessionPool
 from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
@@ -29,6 +31,7 @@ from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
 from .storage import (
     Accounts,
+    Arms,
     BehaviorSets,
     BehaviorVersions,
     Conversations,
@@ -68,6 +71,8 @@ class Runtime:
     metric_results: MetricResults
     evaluating: Evaluating
     turns: Turns
+    reporting: Reporting
+    reevaluating: Reevaluating
     rules: Rules
     deliveries: Deliveries
     webhooks: Webhooks
@@ -106,7 +111,7 @@ class Runtime:
         predictor = LatencyPredictor(tables)
         waits = SharedWaits(predictor, database)
         manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)
-        sets = BehaviorSets(database)
+        sets, metrics, arms = BehaviorSets(database), Metrics(database), Arms(database)
         pump, contents = Pump(manager.clock), FillerContents(bank)
         services = {
             service_id(name, settings): Service(
@@ -128,10 +133,12 @@ class Runtime:
             behavior_sets=sets,
             behavior_versions=BehaviorVersions(database),
             stored_behaviors=StoredBehaviors(sets, tables, manager.bank),
-            metrics=Metrics(database),
+            metrics=metrics,
             metric_results=MetricResults(database),
             evaluating=evaluating,
-            turns=Turns(database),
+            turns=Turns(database, on_enqueued=delivering.wake),
+            reporting=Reporting(arms, sets, evaluating),
+            reevaluating=Reevaluating(arms, metrics, evaluating),
             rules=Rules(database),
             deliveries=deliveries,
             webhooks=webhooks,
@@ -165,6 +172,7 @@ class Runtime:
             if left:
                 logger.warning("%d agents go on though they were cancelled; they are left to themselves", len(left))
         await self.delivering.close()
+        await self.reevaluating.close()
         self.signing_in.close()
         self.decoding.close()
         await self.pump.close()

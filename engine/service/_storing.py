@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...fillers import StopgapError
-from ._triggered import triggered
+from ._triggered import assigned, triggered
 from ._unit import InteractionError, Result
 from .storage import (
     LEASE_S,
@@ -81,6 +81,7 @@ class StoredUnit:
             actions=result.actions,
             record=result.turn,
             behaviors=triggered(result.actions, result.turn),
+            assigned=assigned(result.turn),
         )
         store, finished = self._stores.conversations, result.conversation_completed
         if self._creates is not None:

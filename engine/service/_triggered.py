@@ -1,4 +1,4 @@
-"""Which behaviours an interaction triggered."""
+"""Which behaviours an interaction triggered, and which versions its conversation was dealt."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,3 +26,13 @@ def triggered(actions: Iterable[Mapping[str, Any]], record: Mapping[str, Any] | 
         name, version = at_the_end
         found[behavior_id(name), version] = None
     return tuple(found)
+
+
+def assigned(record: Mapping[str, Any] | None) -> tuple[Triggered, ...]:
+    """Return id and version of each behaviour of which the conversation was dealt one of several versions.
+
+    Args:
+        record: The turn's, as it is stored.
+    """
+    found = () if record is None else record.get("assigned") or ()
+    return tuple((behavior_id(name), version) for name, version in found)

@@ -4,6 +4,7 @@ All calls block; from an event loop use ``await asyncio.to_thread(...)``.
 """
 
 from ._accounts import Accounts
+from ._arms import Arms, ArmSums, DueConversation, Figure
 from ._behaviorrecords import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
 from ._behaviors import MOST_LISTED, MOST_SETS, BehaviorVersions, Page, VersionRange
 from ._behaviorsets import BehaviorSets
@@ -59,6 +60,8 @@ __all__ = [
     "POSTED",
     "SOURCES",
     "Accounts",
+    "ArmSums",
+    "Arms",
     "BehaviorSet",
     "BehaviorSets",
     "BehaviorVersion",
@@ -72,6 +75,8 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "DeliveryPage",
+    "DueConversation",
+    "Figure",
     "FinishedError",
     "FullError",
     "History",

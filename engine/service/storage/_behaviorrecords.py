@@ -1,11 +1,10 @@
 """Dynamic behavior sets and their versions, as they go into storage and come out: frozen records."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ....fillers import UsageError
+from ....fillers import UsageError, checked_shares
 from ._ids import check_json, checked_id, storable
 from ._records import clean_tags
 
@@ -58,11 +57,12 @@ class BehaviorSet:
     tags: Mapping[str, str | None]
     is_active: bool
     shares: Mapping[int, float] | None
+    shares_since: float
+    """s since the epoch: since when they are these."""
     version_count: int
     """Versions there are; the latest one's number."""
     creator: str
     created_at: float
-    """s since the epoch."""
     updated_by: str
     updated_at: float
 
@@ -111,10 +111,6 @@ class BehaviorVersion:
 
 
 def _check_shares(shares: Mapping[int, float]) -> None:
-    if not 1 <= len(shares) <= MOST_SHARES:
-        raise UsageError(f"{len(shares)} shares: write those of 1 to {MOST_SHARES} versions")
-    for version, share in shares.items():
-        if not 0.0 < share <= 1.0:
-            raise UsageError(f"the share of version {version} is {share:g}; write a number above 0, at most 1")
-    if not math.isclose(total := sum(shares.values()), 1.0, abs_tol=1e-9):
-        raise UsageError(f"the shares add up to {total:g}; they must add up to 1")
+    if len(shares) > MOST_SHARES:
+        raise UsageError(f"{len(shares)} shares; at most {MOST_SHARES} versions are dealt")
+    checked_shares(shares)

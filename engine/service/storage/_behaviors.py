@@ -95,7 +95,8 @@ class BehaviorVersions:
                 raise UsageError(f"{organization} has {MOST_SETS} behavior sets, which is all that it may have")
             values: dict[str, Any] = {
                 "name": new.name, "services": list(new.services), "tags": dict(new.tags), "is_active": new.is_active,
-                "shares": written_shares(new.shares), "creator_id": creator, "created_at": now, "updated_by": creator,
+                "shares": written_shares(new.shares), "shares_since": now, "creator_id": creator, "created_at": now,
+                "updated_by": creator,
                 "updated_at": now, "version_count": 1,
             }  # fmt: skip
             connection.execute(_ADD_SET, {"id": id, "organization_id": organization, **values})

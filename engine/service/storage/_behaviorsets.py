@@ -86,13 +86,14 @@ class BehaviorSets:
                 raise UsageError(f"there is no version {beyond[0]} to deal; the latest one is {found.version_count}")
             now = self._database.now(connection)
             values = {name: getattr(new, name) for name in _CHANGES}
+            since = found.shares_since if new.shares == found.shares else now
             connection.execute(
                 _UPDATE.values(
                     name=new.name, services=list(new.services), tags=dict(new.tags), is_active=new.is_active,
-                    shares=written_shares(new.shares), updated_by=user, updated_at=now,
+                    shares=written_shares(new.shares), shares_since=since, updated_by=user, updated_at=now,
                 ), names,
             )  # fmt: skip
-        return replace(found, **values, updated_by=user, updated_at=now)
+        return replace(found, **values, shares_since=since, updated_by=user, updated_at=now)
 
     def in_force(self, organization: str) -> tuple[tuple[BehaviorSet, tuple[BehaviorVersion, ...]], ...]:
         """Return the active sets, the oldest first, each with the versions that conversations may be dealt.
@@ -125,6 +126,7 @@ def _as_set(row: Any) -> BehaviorSet:
         tags=dict(row.tags),
         is_active=row.is_active,
         shares=None if row.shares is None else {int(version): share for version, share in row.shares.items()},
+        shares_since=row.shares_since,
         version_count=row.version_count,
         creator=row.creator_id,
         created_at=row.created_at,

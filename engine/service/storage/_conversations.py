@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from ....fillers import UsageError
 from ._conditions import OWNED, changed, missing, named, vacant
 from ._database import Database
-from ._enqueuing import enqueue
 from ._errors import BusyError, FinishedError, NoInteractionsError, TakenError
+from ._following import follow
 from ._history import as_conversation
 from ._leases import GIVEN_BACK, HELD, HELD_USER, Lease, lost
 from ._records import Conversation, Interaction, NewConversation, NewInteraction
@@ -172,7 +172,8 @@ def _added(connection: Connection, conversation: str, number: int, now: float, n
 
 
 def _enqueued(connection: Connection, lease: Lease, now: float, new: NewInteraction) -> int:
-    return enqueue(connection, lease.organization, lease.conversation, new.id, new.behaviors, now=now)
+    names = lease.organization, lease.conversation, new.id
+    return follow(connection, *names, new.behaviors, new.assigned, now=now)
 
 
 _COLUMNS = (

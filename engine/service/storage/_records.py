@@ -93,7 +93,9 @@ class NewInteraction:
     user_message_id: str | None = None
     """None without a message; else an id is made up."""
     behaviors: tuple[tuple[str, int], ...] = ()
-    """Ids and versions of the behaviours that were triggered: not kept, but what rules are looked up for."""
+    """Ids and versions of the behaviours that were triggered: not kept here, but what rules are looked up for."""
+    assigned: tuple[tuple[str, int], ...] = ()
+    """Ids and versions of those that the conversation was dealt."""
 
     def __post_init__(self) -> None:
         if self.user_message is not None and self.user_message_id is None:

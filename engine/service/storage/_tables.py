@@ -165,6 +165,7 @@ class BehaviorSetRow(Base):
     is_active: Mapped[bool]
     shares: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """By version, as text."""
+    shares_since: Mapped[float]
     updated_by: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
     updated_at: Mapped[float]
 

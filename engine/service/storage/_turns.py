@@ -1,7 +1,7 @@
 """Records of turns: read for what is worked out of them, and taken in from agents that run elsewhere."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ....fillers import UsageError
 from ._conditions import OWNED, check_user, missing, named
 from ._database import Database
 from ._errors import FullError, NoInteractionsError, NotFoundError
+from ._following import follow
 from ._ids import ID_DIGITS, check_json, checked_id, well_formed
 from ._tables import CONVERSATIONS, INTERACTIONS
 from ._upsert import by_dialect
@@ -81,6 +82,10 @@ class NewTurn:
     started_at: float
     """s on a clock that the session's turns share."""
     record: Mapping[str, Any]
+    behaviors: tuple[tuple[str, int], ...] = ()
+    """Ids and versions of the behaviours that were triggered."""
+    assigned: tuple[tuple[str, int], ...] = ()
+    """Ids and versions of those that the conversation was dealt."""
 
     def __post_init__(self) -> None:
         check_json(self.record, "turn records")
@@ -110,10 +115,12 @@ class Turns:
 
     Args:
         database: Where.
+        on_enqueued: Called, in the thread that stores, once turns are committed of which something is to be delivered.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, on_enqueued: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._on_enqueued = on_enqueued
 
     def of(self, organization: str, conversation: str) -> tuple[StoredTurn, ...]:
         """Return the turns of a conversation, in order of time: at most the first `MOST_TURNS` and one more.
@@ -172,6 +179,12 @@ class Turns:
                 connection.execute(
                     _COUNT, [{"conversation": id, "interactions": number} for id, number in counts.items()]
                 )
+            to_deliver = sum(
+                follow(connection, organization, conversation, id, turn.behaviors, turn.assigned, now=now)
+                for id, (conversation, turn) in by_id.items()
+            )
+        if to_deliver:
+            self._on_enqueued()
         return Posted(conversations, tuple(id for _, id in ids), len(by_id))
 
 

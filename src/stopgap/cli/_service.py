@@ -17,10 +17,12 @@ from ._serviceoptions import (
     check_extra,
     print_key,
 )
+from ._servicereport import report
 
 service_app = typer.Typer(name="service", help="Set up the conversation service.", no_args_is_help=True)
 service_app.add_typer(user_app)
 service_app.add_typer(key_app)
+service_app.command()(report)
 
 
 @service_app.command()

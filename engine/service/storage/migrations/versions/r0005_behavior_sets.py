@@ -1,4 +1,4 @@
-"""Behavior sets: which services they apply to, whether they are active, and the shares of their versions."""
+"""Behavior sets: where they apply, whether they are active, shares of their versions; who had which version."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,7 @@ def upgrade() -> None:
         # they have decided nothing so far
         sets.add_column(sa.Column("is_active", sa.Boolean(), nullable=False, server_default=sa.false()))
         sets.add_column(sa.Column("shares", sa.JSON(), nullable=True))
+        sets.add_column(sa.Column("shares_since", sa.Double(), nullable=False, server_default=sa.text("0")))
         sets.add_column(sa.Column("updated_by", sa.String(24), nullable=True))
         sets.add_column(sa.Column("updated_at", sa.Double(), nullable=True))
     op.execute("UPDATE behavior_sets SET updated_by = creator_id, updated_at = created_at")
@@ -25,3 +26,19 @@ def upgrade() -> None:
         sets.alter_column("updated_by", existing_type=sa.String(24), nullable=False)
         sets.alter_column("updated_at", existing_type=sa.Double(), nullable=False)
         sets.create_foreign_key("fk_behavior_sets_updated_by", "users", ["updated_by"], ["id"])
+    op.create_table(
+        "conversation_arms",
+        sa.Column("organization_id", sa.String(64), nullable=False),
+        sa.Column("behavior_id", sa.String(24), nullable=False),
+        sa.Column("conversation_id", sa.String(24), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("dealt", sa.Boolean(), nullable=False),
+        sa.Column("noted_at", sa.Double(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "behavior_id", "conversation_id", "version", name="pk_conversation_arms"
+        ),
+        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name="fk_conversation_arms_organization_id"),
+        sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name="fk_conversation_arms_conversation_id"),
+    )
+    op.create_index("ix_conversation_arms_due_at", "conversation_arms", ["due_at"])
