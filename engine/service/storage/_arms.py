@@ -60,11 +60,11 @@ _OF_ONE = (
     .subquery("arms")
 )
 _COUNTS = select(
-    _OF_ONE.c.versions > 1,
     _OF_ONE.c.version,
-    func.count().label("conversations"),
-    func.count().filter(_OF_ONE.c.due > 0).label("due"),
-).group_by(_OF_ONE.c.versions > 1, _OF_ONE.c.version)
+    func.count().filter(_OF_ONE.c.versions == 1).label("conversations"),
+    func.count().filter(_OF_ONE.c.versions == 1, _OF_ONE.c.due > 0).label("due"),
+    func.count().filter(_OF_ONE.c.versions > 1).label("several"),
+).group_by(_OF_ONE.c.version)
 _FIGURES = (
     select(
         RESULTS.c.metric_id,
@@ -198,9 +198,9 @@ class Arms:
             rows = connection.execute(_FIGURES, {**names, "metrics": list(metrics)}).all()
         return ArmSums(
             randomized,
-            {row.version: row.conversations for row in counts if not row[0]},
-            sum(row.conversations for row in counts if row[0]),
-            sum(row.due for row in counts if not row[0]),
+            {row.version: row.conversations for row in counts if row.conversations},
+            sum(row.several for row in counts),
+            sum(row.due for row in counts),
             tuple(
                 Figure(row.metric_id, row.version, row.category, row.all, row.values, row.total, row.squares)
                 for row in rows
