@@ -80,7 +80,7 @@ def a_config(folder: Path, database: str | None = None, **changes: Any) -> Servi
         "fillers": str(folder / "stopgap.toml"),
         "maintenance_file": str(folder / "maintenance"),
         "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000,
-                  "behavior_create": 10_000, "behavior_versions": 10_000},
+                  "behavior_create": 10_000, "behavior_versions": 10_000, "conversations_read": 10_000},
         "services": {
             "desk": {
                 "id": SERVICE, "agent": "service_rig:agent", "voice": True,

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Response
 from . import _problems
 from ._access import Parts
 from ._behaviorroutes import router as behavior_router
+from ._conversationroutes import router as conversation_router
 from ._guard import Guard
 from ._openapi import description
 from ._problems import answers, refused
@@ -49,6 +50,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     _problems.install(app)
     app.include_router(router)
     app.include_router(behavior_router)
+    app.include_router(conversation_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

@@ -32,9 +32,10 @@ PER_MINUTE: Mapping[str, int] = {
     "metric_results": 10,
     "behavior_versions": 1000,
     "behavior_create": 200,
+    "conversations_read": 60,
 }
 """Requests a minute by endpoint, as the API that this service follows has them; ``sign_in_origin``, of all users and
-organizations at one address, is this service's own."""
+organizations at one address, and ``conversations_read`` are this service's own."""
 PATIENCE_S = 0.5
 """s that Redis may take to answer."""
 RETRY_S = 10.0

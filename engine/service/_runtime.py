@@ -20,7 +20,7 @@ from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
 from .identity import Identity, Tokens, read_secret, secret_file
-from .storage import Accounts, Behaviors, Conversations, Database, History, Leases, database_file
+from .storage import Accounts, Behaviors, Conversations, Database, History, Leases, Listing, database_file
 
 logger = logging.getLogger("stopgap.service")
 
@@ -40,6 +40,7 @@ class Runtime:
     identity: Identity
     rates: RateLimits
     history: History
+    listing: Listing
     behaviors: Behaviors
     stores: Stores
     sessions: SessionPool
@@ -85,6 +86,7 @@ class Runtime:
             identity=Identity(Accounts(database), Tokens(read_secret(signing), lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
+            listing=Listing(database),
             behaviors=Behaviors(database),
             stores=Stores(Conversations(database), Leases(database)),
             sessions=SessionPool(manager),

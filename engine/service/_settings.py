@@ -12,7 +12,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{24}$")]
 Endpoint = Annotated[
     str,
-    StringConstraints(pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create)$"),
+    StringConstraints(
+        pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create|conversations_read)$"
+    ),
 ]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -87,7 +89,7 @@ class ServiceConfig(Section):
     """s that running answers are given to end when the service is stopped; then they end with an ``error`` event."""
     rates: dict[Endpoint, Annotated[int, Field(ge=1, le=100_000)]] = {}
     """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5; 1000 to list a behavior
-    set's versions, 200 to create some), and sign-ins of one address (60)."""
+    set's versions, 200 to create some), sign-ins of one address (60), and reading conversations (60)."""
     services: dict[Name, ServiceSettings] = Field(default={}, max_length=100)
 
     @model_validator(mode="after")

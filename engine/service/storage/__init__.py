@@ -23,6 +23,7 @@ from ._errors import (
 from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
 from ._leases import LEASE_S, Lease, Leases, Resumed
+from ._listing import MOST_CONVERSATIONS, MOST_TOKEN, MOST_TURNS, ConversationPage, Listed, Listing, TurnPage, Wanted
 from ._records import (
     BehaviorVersion,
     Conversation,
@@ -37,12 +38,16 @@ from ._records import (
 
 __all__ = [
     "LEASE_S",
+    "MOST_CONVERSATIONS",
     "MOST_LISTED",
+    "MOST_TOKEN",
+    "MOST_TURNS",
     "Accounts",
     "BehaviorVersion",
     "Behaviors",
     "BusyError",
     "Conversation",
+    "ConversationPage",
     "Conversations",
     "Database",
     "DatabaseError",
@@ -52,6 +57,8 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "Leases",
+    "Listed",
+    "Listing",
     "NewBehavior",
     "NewConversation",
     "NewInteraction",
@@ -65,8 +72,10 @@ __all__ = [
     "StoredKey",
     "TakenError",
     "Transcript",
+    "TurnPage",
     "User",
     "VersionRange",
+    "Wanted",
     "Words",
     "database_file",
     "is_id",
