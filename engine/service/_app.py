@@ -15,6 +15,7 @@ from ._behaviorroutes import router as behavior_router
 from ._conversationroutes import router as conversation_router
 from ._guard import Guard
 from ._openapi import description
+from ._pageroutes import router as page_router
 from ._problems import answers, refused
 from ._routes import router
 from ._runtime import Runtime
@@ -51,6 +52,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     app.include_router(router)
     app.include_router(behavior_router)
     app.include_router(conversation_router)
+    app.include_router(page_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,
