@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from ._turntiming import Timing, timing_of
 from .storage import Interaction, Listed
 
-SUMMED_TURNS = 50
+SUMMED_TURNS = 30
 """Turns of a conversation that its summary looks at: the newest ones."""
 
 

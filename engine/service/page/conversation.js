@@ -18,10 +18,12 @@ export class ConversationView {
     found("more").addEventListener("click", () => this.more());
   }
 
-  /** Show nothing. */
+  /** Show nothing, and keep nothing of what was shown. */
   close() {
     this.id = null;
     this.turns.clear();
+    this.metrics.begin(null);
+    for (const id of ["conversation-title", "facts", "tags"]) found(id).replaceChildren();
     found("chosen").hidden = true;
     found("nothing").hidden = false;
     found("conversation-problem").textContent = "";
