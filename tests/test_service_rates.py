@@ -65,6 +65,7 @@ def test_the_defaults_are_the_protocols() -> None:
     assert PER_MINUTE == {
         "sign_in": 5, "sign_in_origin": 60, "create": 5, "interact": 15, "finish": 5, "insights": 20,
         "metric_evaluate": 20, "metric_results": 10, "behavior_versions": 1000, "behavior_create": 200,
+        "conversations_read": 60,
     }  # fmt: skip
     limits = RateLimits(per_minute={"read": 3})
     assert limits.hit("read", "org", "user").limit == 3

@@ -107,7 +107,7 @@ export class ConversationList {
     made.append(
       element("span", { class: "top" }, moment(one.created_at), air),
       element("span", { class: "about" }, about.join(" · ")),
-      element("span", { class: "about" }, `service ${short(one.service_id)} · user ${short(one.user_id)}`),
+      element("span", { class: "about", title: `service ${one.service_id}, user ${one.user_id}` }, `service ${one.service_id.slice(0, 6)}… · user ${one.user_id.slice(0, 6)}…`),
       element("span", { class: "final" }, one.final_message || "no message"),
     );
     if (summary?.behaviors.length) made.append(element("span", { class: "marks" }, ...summary.behaviors.slice(0, 4).map((behavior) => behaviorTag(behavior))));
