@@ -84,7 +84,7 @@ def a_config(folder: Path, database: str | None = None, **changes: Any) -> Servi
         "rates": {"sign_in": 1000, "sign_in_origin": 1000, "create": 1000, "interact": 10_000, "finish": 1000,
                   "behavior_create": 10_000, "behavior_versions": 10_000, "metric_evaluate": 10_000,
                   "metric_results": 10_000, "metric_create": 10_000, "metric_list": 10_000, "turns": 10_000,
-                  "rule_change": 10_000, "rule_read": 10_000},
+                  "rule_change": 10_000, "rule_read": 10_000, "conversations_read": 10_000},
         "services": {
             "desk": {
                 "id": SERVICE, "agent": "service_rig:agent", "voice": True,

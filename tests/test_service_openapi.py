@@ -35,8 +35,18 @@ POSTS = (
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
 # way round, which number is a set's next one, that shares add up to 1, which triggers, costs and phrases there are,
-# what an expression may be, and what a turn's record holds
+# what an expression may be, what a turn's record holds, and of which pages there are tokens
 KNOWN = """
+[[operations]]
+include-name = "GET /v1/{organization}/conversation/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/conversation/{conversation_id}/turn/"
+parameters = {"path.organization" = "acme", "path.conversation_id" = "CONVERSATION"}
+
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"
 parameters = {"path.organization" = "acme"}
@@ -218,7 +228,9 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
     examples = "15" if service.config.database.startswith("sqlite") else "5"  # what differs below is little
     with signed_in(service, service.another()) as client:
         known = client.post(POSTS[4], json=BEHAVIOR_SET).json()["dynamic_behavior_set_id"]
-        (tmp_path / "schemathesis.toml").write_text(KNOWN.replace("SET", known), encoding="utf-8")
+        begun = json.loads(client.post(CREATE, json={"service_id": SERVICE}).text.splitlines()[0])["conversation_id"]
+        settings = KNOWN.replace("SET", known).replace("CONVERSATION", begun)
+        (tmp_path / "schemathesis.toml").write_text(settings, encoding="utf-8")
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
             "-H", f"Authorization: {client.headers['Authorization']}", "--max-examples", examples, "--seed", "1",
@@ -226,4 +238,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "16 passed" in done.stdout
+    assert "24 passed" in done.stdout

@@ -5,7 +5,8 @@ import time
 
 import pytest
 from service_helpers import Worker, together
-from stopgap.engine.service._rates import PER_MINUTE, RateLimits
+from stopgap.engine.service._perminute import PER_MINUTE
+from stopgap.engine.service._rates import RateLimits
 from stopgap.fillers import UsageError
 
 pytest_plugins = ("service_databases",)
@@ -67,6 +68,7 @@ def test_the_defaults_are_the_protocols() -> None:
         "metric_evaluate": 20, "metric_results": 10, "behavior_versions": 1000, "behavior_create": 200,
         "metric_create": 60, "metric_list": 60, "turns": 60,
         "rule_change": 200, "rule_read": 1000,
+        "conversations_read": 60,
     }  # fmt: skip
     limits = RateLimits(per_minute={"read": 3})
     assert limits.hit("read", "org", "user").limit == 3

@@ -12,9 +12,11 @@ from fastapi import FastAPI, Response
 from . import _problems
 from ._access import Parts
 from ._behaviorroutes import router as behavior_router
+from ._conversationroutes import router as conversation_router
 from ._guard import Guard
 from ._metricroutes import router as metric_router
 from ._openapi import description
+from ._pageroutes import router as page_router
 from ._problems import answers, refused
 from ._reportroutes import router as report_router
 from ._routes import router
@@ -59,6 +61,8 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
     app.include_router(turn_router)
     app.include_router(rule_router)
     app.include_router(report_router)
+    app.include_router(conversation_router)
+    app.include_router(page_router)
     app.add_middleware(
         Guard, most_bytes=round(config.body_mb * 1e6), body_s=config.body_s,
         in_maintenance=lambda: app.state.runtime.in_maintenance,

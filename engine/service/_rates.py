@@ -18,28 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ...fillers import UsageError
+from ._perminute import PER_MINUTE
 
 logger = logging.getLogger("stopgap")
 
-PER_MINUTE: Mapping[str, int] = {
-    "sign_in": 5,
-    "sign_in_origin": 60,
-    "create": 5,
-    "interact": 15,
-    "finish": 5,
-    "insights": 20,
-    "metric_evaluate": 20,
-    "metric_results": 10,
-    "behavior_versions": 1000,
-    "behavior_create": 200,
-    "metric_create": 60,
-    "metric_list": 60,
-    "turns": 60,
-    "rule_change": 200,
-    "rule_read": 1000,
-}
-"""Requests a minute by endpoint, as the API that this service follows has them; ``sign_in_origin``, of all users and
-organizations at one address, those for metrics' definitions, for turns and for rules are this service's own."""
 PATIENCE_S = 0.5
 """s that Redis may take to answer."""
 RETRY_S = 10.0

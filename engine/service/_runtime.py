@@ -39,6 +39,7 @@ from .storage import (
     Deliveries,
     History,
     Leases,
+    Listing,
     MetricResults,
     Metrics,
     Rules,
@@ -64,6 +65,7 @@ class Runtime:
     identity: Identity
     rates: RateLimits
     history: History
+    listing: Listing
     behavior_sets: BehaviorSets
     behavior_versions: BehaviorVersions
     stored_behaviors: StoredBehaviors
@@ -130,6 +132,7 @@ class Runtime:
             identity=Identity(Accounts(database), Tokens(secret, lifetime_s=config.token_s)),
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
+            listing=Listing(database),
             behavior_sets=sets,
             behavior_versions=BehaviorVersions(database),
             stored_behaviors=StoredBehaviors(sets, tables, manager.bank),

@@ -7,17 +7,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ...fillers import ConfigError, Section, read_toml, validated
+from ._perminute import PER_MINUTE
 from .storage import is_id
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{24}$")]
-Endpoint = Annotated[
-    str,
-    StringConstraints(
-        pattern="^(sign_in|sign_in_origin|create|interact|finish|behavior_versions|behavior_create|metric_evaluate|"
-        "metric_results|metric_create|metric_list|turns|rule_change|rule_read)$"
-    ),
-]
+Endpoint = Annotated[str, StringConstraints(pattern=f"^({'|'.join(PER_MINUTE)})$")]
 Host = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?$", max_length=300)
 ]
@@ -95,7 +90,8 @@ class ServiceConfig(Section):
     rates: dict[Endpoint, Annotated[int, Field(ge=1, le=100_000)]] = {}
     """Requests a minute and user, put over the API's own limits (5, 5, 15 and 5; 1000 to list a behavior
     set's versions, 200 to create some; 20 to evaluate metrics, 10 to list their results), over 60 to define metrics, to
-    list them and to post turns, 200 to change rules and 1000 to read them, and sign-ins of one address (60)."""
+    list them, to post turns and to read conversations, 200 to change rules and 1000 to read them, and over sign-ins of
+    one address (60)."""
     webhook_hosts: tuple[Host, ...] = Field(default=(), max_length=100)
     """Hosts that rules may have called, lower case: ``hooks.example.com`` (on the scheme's own port), or with a port
     ``hooks.example.com:8443``. None by default: whoever may create rules would else have the service call what only the

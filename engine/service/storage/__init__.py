@@ -30,6 +30,16 @@ from ._errors import (
 from ._history import History, Words
 from ._ids import is_id, is_organization, new_id
 from ._leases import LEASE_S, Lease, Leases, Resumed
+from ._listing import (
+    MOST_CONVERSATIONS,
+    MOST_TOKEN,
+    MOST_TURNS_LISTED,
+    ConversationPage,
+    Listed,
+    Listing,
+    TurnPage,
+    Wanted,
+)
 from ._metricpages import MOST_RESULTS, MOST_VALUES, MetricResults, ResultFilter, ResultPage
 from ._metricresults import SOURCES, MetricSource, NewResult, StoredResult, save_results
 from ._metrics import MOST_METRICS, MOST_METRICS_LISTED, Metrics, StoredMetric
@@ -48,13 +58,16 @@ from ._turns import ELSEWHERE, MOST_TURNS, POSTED, NewTurn, Posted, StoredTurn, 
 __all__ = [
     "ELSEWHERE",
     "LEASE_S",
+    "MOST_CONVERSATIONS",
     "MOST_LISTED",
     "MOST_METRICS",
     "MOST_METRICS_LISTED",
     "MOST_RESULTS",
     "MOST_RULE_METRICS",
     "MOST_SETS",
+    "MOST_TOKEN",
     "MOST_TURNS",
+    "MOST_TURNS_LISTED",
     "MOST_VALUES",
     "MOST_VERSION",
     "POSTED",
@@ -69,6 +82,7 @@ __all__ = [
     "BusyError",
     "Claimed",
     "Conversation",
+    "ConversationPage",
     "Conversations",
     "Database",
     "DatabaseError",
@@ -84,6 +98,8 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "Leases",
+    "Listed",
+    "Listing",
     "MetricResults",
     "MetricSource",
     "Metrics",
@@ -116,9 +132,11 @@ __all__ = [
     "TakenError",
     "Transcript",
     "Triggered",
+    "TurnPage",
     "Turns",
     "User",
     "VersionRange",
+    "Wanted",
     "Words",
     "database_file",
     "enqueue",

@@ -83,7 +83,11 @@ class ConversationRow(Leased, Base):
     """The lease is held while an interaction is under way."""
 
     __tablename__ = "conversations"
-    __table_args__ = (Index(None, "organization_id", "user_id", "finished_at"),)
+    __table_args__ = (
+        Index(None, "organization_id", "user_id", "finished_at"),
+        Index(None, "organization_id", "created_at", "id"),
+        Index(None, "organization_id", "user_id", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     organization_id: Mapped[str] = mapped_column(OrganizationId, ForeignKey("organizations.id"))
