@@ -26,9 +26,11 @@ POSTS = (
     "/conversation/{conversation_id}/finish/",
     "/dynamic_behavior_set/",
     "/dynamic_behavior_set/{dynamic_behavior_set_id}/version/",
+    "/rule/",
+    "/rule/{rule_id}/delivery/{delivery_id}/retry",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
-# way round, and which number is a set's next one
+# way round, which number is a set's next one, that a rule does something, and which hosts and tokens there are
 KNOWN = """
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/"
@@ -44,7 +46,26 @@ expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/rule/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/rule/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/rule/{rule_id}/delivery/"
+parameters = {"path.organization" = "acme", "path.rule_id" = "RULE"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 """
+RULE = {"name": "after a bill", "behavior_id": "b" * 24, "metric_ids": ["c" * 24]}
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +188,8 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
     examples = "15" if service.config.database.startswith("sqlite") else "5"  # what differs below is little
     with signed_in(service, service.another()) as client:
         known = client.post(POSTS[4], json=BEHAVIOR_SET).json()["dynamic_behavior_set_id"]
-        (tmp_path / "schemathesis.toml").write_text(KNOWN.replace("SET", known), encoding="utf-8")
+        rule = client.post(POSTS[6], json=RULE).json()["id"]
+        (tmp_path / "schemathesis.toml").write_text(KNOWN.replace("SET", known).replace("RULE", rule), encoding="utf-8")
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
             "-H", f"Authorization: {client.headers['Authorization']}", "--max-examples", examples, "--seed", "1",
@@ -175,4 +197,4 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "9 passed" in done.stdout
+    assert "15 passed" in done.stdout
