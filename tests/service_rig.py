@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import uvicorn
+from fastapi import FastAPI
 from stopgap.engine.service._actions import ToolCallEnded, ToolCallStarted
 from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
 from stopgap.engine.service._app import create_app
@@ -106,9 +107,16 @@ def running(config: ServiceConfig, evaluates: Evaluates | None = None) -> Iterat
     user = accounts.add_user(ORGANIZATION, frozenset(Permission))
     key = issue_key(accounts, KeyChecker(), ORGANIZATION, user.id)
     database.close()
+    app = create_app(config, None if evaluates is None else Runtime.open(config, evaluates=evaluates))
+    with serving_at(app) as url:
+        yield Running(url, config, user.id, key)
+
+
+@contextlib.contextmanager
+def serving_at(app: FastAPI) -> Iterator[str]:
+    """Serve *app* until the block ends; yield its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        app = create_app(config, None if evaluates is None else Runtime.open(config, evaluates=evaluates))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -117,7 +125,7 @@ def running(config: ServiceConfig, evaluates: Evaluates | None = None) -> Iterat
             while not server.started:
                 assert thread.is_alive(), "the service did not start"
                 threading.Event().wait(0.01)
-            yield Running(f"http://127.0.0.1:{port}", config, user.id, key)
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
             thread.join(10.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -209,6 +210,40 @@ def test_a_host_that_nobody_listens_at(office: Office) -> None:
     found = office.only(rule)
     assert (found.state, found.last_status) == ("pending", None)
     assert str(found.last_problem).startswith("the receiver cannot be reached: ")
+
+
+def test_a_host_that_speaks_no_tls(office: Office) -> None:
+    """A certificate that nobody vouches for is no better than that."""
+    with receiving() as receiver:
+        rule = office.rule(receiver, url=receiver.url.replace("http:", "https:"))
+        office.triggered(1)
+        office.deliver(receiver, total_s=0.2)
+        assert receiver.calls == []
+    assert office.only(rule).state == "pending"
+
+
+def test_names_are_looked_up_apart(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the threads that requests wait for: a name server that hangs must not stop those. Any address will do."""
+    threads: list[str] = []
+    real = socket.getaddrinfo
+
+    def looked_up(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        found = real("127.0.0.1", port, *args, **more)
+        return [(socket.AF_INET6, *found[0][1:4], ("::1", port, 0, 0)), *found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    with receiving() as receiver:
+        port = receiver.host.partition(":")[2]
+        rule = office.rule(receiver, url=f"http://localhost:{port}/a%20b?c=%C3%BC", host=f"localhost:{port}")
+        office.triggered(1)
+        receiver.host = f"localhost:{port}"
+        office.deliver(receiver)
+        (call,) = receiver.calls
+    assert office.only(rule).state == "delivered"
+    assert call.line == "POST /a%20b?c=%C3%BC HTTP/1.1"
+    assert call.headers["host"] == f"localhost:{port}"
+    assert [name.startswith("stopgap-resolving") for name in threads] == [True]
 
 
 def test_a_host_that_may_not_be_called_any_more(office: Office) -> None:

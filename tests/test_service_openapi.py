@@ -32,10 +32,13 @@ POSTS = (
     "/metric/",
     "/metric/evaluate",
     "/turn/",
+    "/rule/",
+    "/rule/{rule_id}/delivery/{delivery_id}/retry",
 )
 # names that are there, lest all be refused at once; and what a schema cannot say: that a range's bounds are the wrong
 # way round, which number is a set's next one, that shares add up to 1, which triggers, costs and phrases there are,
-# what an expression may be, what a turn's record holds, and of which pages there are tokens
+# what an expression may be, what a turn's record holds, that a rule does something, which pages, hosts and tokens there
+# are, and which behaviours have versions to compare
 KNOWN = """
 [[operations]]
 include-name = "GET /v1/{organization}/conversation/"
@@ -87,13 +90,38 @@ parameters = {"path.organization" = "acme"}
 expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 
 [[operations]]
+include-name = "GET /v1/{organization}/behavior/{behavior_id}/report"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/rule/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
 include-name = "GET /v1/{organization}/metric/"
 parameters = {"path.organization" = "acme"}
 
 [[operations]]
 include-name = "GET /v1/{organization}/metric/metric_evaluation_result"
 parameters = {"path.organization" = "acme"}
+
+[[operations]]
+include-name = "GET /v1/{organization}/rule/"
+parameters = {"path.organization" = "acme"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "GET /v1/{organization}/rule/{rule_id}/delivery/"
+parameters = {"path.organization" = "acme", "path.rule_id" = "RULE"}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 """
+RULE = {"name": "after a bill", "behavior_id": "b" * 24, "metric_ids": ["c" * 24]}
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +257,8 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
     with signed_in(service, service.another()) as client:
         known = client.post(POSTS[4], json=BEHAVIOR_SET).json()["dynamic_behavior_set_id"]
         begun = json.loads(client.post(CREATE, json={"service_id": SERVICE}).text.splitlines()[0])["conversation_id"]
-        settings = KNOWN.replace("SET", known).replace("CONVERSATION", begun)
+        rule = client.post("/rule/", json=RULE).json()["id"]
+        settings = KNOWN.replace("SET", known).replace("CONVERSATION", begun).replace("RULE", rule)
         (tmp_path / "schemathesis.toml").write_text(settings, encoding="utf-8")
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",

@@ -169,7 +169,7 @@ def test_a_database_made_without_a_locale_will_do(postgres: Server, monkeypatch:
 def test_errors_show_no_parameters(service: Service) -> None:
     """What was being written, a message or a hash, is in no error."""
     with service.database.writing() as session:
-        session.execute(text("DROP TABLE interactions"))
+        session.execute(text("ALTER TABLE interactions RENAME TO gone"))
     with pytest.raises(DatabaseError) as gone:
         service.conversation()
     chain: BaseException | None = gone.value

@@ -124,8 +124,8 @@ class Receiver:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            file = connection.makefile("rb")
+        # ValueError: what came was no HTTP
+        with connection, connection.makefile("rb") as file, suppress(OSError, ValueError):
             while line := file.readline():
                 headers: dict[str, str] = {}
                 while header := file.readline().strip():

@@ -2,15 +2,22 @@
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import httpcore
 import httpx
 
 TOTAL_S = 10.0
 """s that a call may take, from the name's look-up to the answer."""
 MOST_READ = 65_536
 """Bytes of an answer's body that are read, and forgotten, so that its sender may end in order."""
+LOOKUPS = 8
+"""Names looked up at once."""
+_UNREACHED = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError)
 
 
 class NoAnswerError(Exception):
@@ -37,11 +44,14 @@ class Poster:
 
     def __init__(self, *, total_s: float = TOTAL_S) -> None:
         self._total_s = total_s
-        self._client = httpx.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=total_s,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"user-agent": f"stopgap/{version('stopgap')}", "connection": "close"},
-        )  # fmt: skip
+        self._resolving = _Resolving()
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(), max_keepalive_connections=0, network_backend=self._resolving
+        )
+        self._headers = {
+            "user-agent": f"stopgap/{version('stopgap')}", "accept": "*/*", "connection": "close",
+            "content-type": "application/json",
+        }  # fmt: skip
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answered:
         """Send *body*, which is JSON.
@@ -49,32 +59,73 @@ class Poster:
         Raises:
             NoAnswerError: if there was none in time. What the receiver did is not known then.
         """
+        parsed = httpx.URL(url)
+        told = {"host": parsed.netloc.decode("ascii"), "content-length": str(len(body)), **self._headers, **headers}
+        target = httpcore.URL(
+            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
+        )  # of the parts, lest another parser see another host in it than the one that was checked
         answered: Answered | None = None
         try:
             async with (
                 asyncio.timeout(self._total_s),
-                self._client.stream(
-                    "POST", url, content=body, headers={"content-type": "application/json", **headers}
-                ) as response,
+                self._pool.stream("POST", target, headers=list(told.items()), content=body) as response,
             ):
-                answered = Answered(response.status_code, response.headers.get("retry-after"))
+                found = {name.lower(): value for name, value in response.headers}
+                retry_after = found.get(b"retry-after")
+                answered = Answered(response.status, None if retry_after is None else retry_after.decode("latin-1"))
                 await _read(response)
         except TimeoutError:
             if answered is None:
                 raise NoAnswerError(f"the receiver did not answer within {self._total_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as exc:  # a ValueError: a name no DNS takes
+        except _UNREACHED as exc:  # a ValueError: a name that no DNS takes
             if answered is None:
                 raise NoAnswerError(f"the receiver cannot be reached: {str(exc) or type(exc).__name__}") from exc
         return answered
 
     async def close(self) -> None:
         """Close what is open."""
-        await self._client.aclose()
+        await self._pool.aclose()
+        self._resolving.close()
 
 
-async def _read(response: httpx.Response) -> None:
+class _Resolving(httpcore.AsyncNetworkBackend):
+    """Looks names up in threads of its own.
+
+    The event loop would do so in those that requests wait for the database in. These are few, and a look-up that hangs
+    is not ended by a timeout.
+    """
+
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+        self._threads = ThreadPoolExecutor(LOOKUPS, "stopgap-resolving")
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first of a name's addresses that answers."""
+        looking = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        problem: Exception = OSError(f"{host} has no address")
+        for *_, address in await asyncio.wrap_future(looking):
+            try:
+                return await self._backend.connect_tcp(
+                    str(address[0]), port, timeout, local_address, socket_options
+                )  # fmt: skip
+            except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
+                problem = exc
+        raise problem
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _read(response: httpcore.Response) -> None:
     seen = 0
-    async with contextlib.aclosing(response.aiter_raw()) as chunks:  # type: ignore[type-var]
+    async with contextlib.aclosing(response.aiter_stream()) as chunks:  # type: ignore[type-var]
         async for chunk in chunks:
             seen += len(chunk)
             if seen > MOST_READ:
