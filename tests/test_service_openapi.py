@@ -74,6 +74,7 @@ expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 
 [[operations]]
 include-name = "POST /v1/{organization}/dynamic_behavior_set/{dynamic_behavior_set_id}/version/"
+parameters = {"path.organization" = "acme", "path.dynamic_behavior_set_id" = "SET"}
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "422", "429"]
 
@@ -100,6 +101,10 @@ include-name = "POST /v1/{organization}/rule/"
 parameters = {"path.organization" = "acme"}
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
+
+[[operations]]
+include-name = "POST /v1/{organization}/metric/evaluate"
+parameters = {"path.organization" = "acme"}
 
 [[operations]]
 include-name = "GET /v1/{organization}/metric/"
@@ -267,4 +272,5 @@ def test_the_service_is_what_its_description_says(service: Running, tmp_path: Pa
         ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "24 passed" in done.stdout
+    assert "25 selected / 25 total" in done.stdout
+    assert "Tested: 25" in done.stdout
