@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from ._arms import note_arms
-from ._enqueuing import Triggered, enqueue
+from ._enqueuing import MOST_TRIGGERED, Triggered, enqueue
 
 
 def follow(
@@ -27,14 +27,15 @@ def follow(
         organization: Whose conversation it is.
         conversation: Its id.
         interaction: The interaction's.
-        behaviors: Ids and versions of those that were triggered, in order.
+        behaviors: Ids and versions of those that were triggered, in order; agents may have said so, so that of very many
+            only the first ones count.
         assigned: Ids and versions that the conversation was dealt.
         now: s since the epoch, as `Database.now` has it.
 
     Returns:
         How many deliveries there are. Where there are some, wake who delivers once the transaction is committed.
     """
-    seen = [arm for arm in behaviors if arm not in assigned]
+    seen = [arm for arm in behaviors if arm not in assigned][:MOST_TRIGGERED]
     arms = [*((id, version, False) for id, version in seen), *((id, version, True) for id, version in assigned)]
     note_arms(connection, organization, conversation, arms, now=now)
     return enqueue(connection, organization, conversation, interaction, behaviors, now=now)
