@@ -27,7 +27,7 @@ def follow(
         organization: Whose conversation it is.
         conversation: Its id.
         interaction: The interaction's.
-        behaviors: Ids and versions of those that were triggered, in order; agents may have said so, so that of very many
+        behaviors: Ids and versions of those that were triggered, in order. Agents may have said so: of very many
             only the first ones count.
         assigned: Ids and versions that the conversation was dealt.
         now: s since the epoch, as `Database.now` has it.
