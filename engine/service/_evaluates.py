@@ -1,7 +1,7 @@
 """What evaluates the metrics of a rule."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ...fillers import UsageError
 
@@ -35,7 +35,13 @@ class Evaluates(Protocol):
     """Evaluates metrics over a conversation, and keeps the results."""
 
     def evaluate(
-        self, organization: str, conversation: str, metric_ids: Sequence[str], *, up_to: str | None, source: str
+        self,
+        organization: str,
+        conversation: str,
+        metric_ids: Sequence[str],
+        *,
+        up_to: str | None,
+        source: Literal["post-session"],
     ) -> Sequence[Evaluated]:
         """Return what each metric comes to, in this order. Blocks.
 
@@ -44,7 +50,7 @@ class Evaluates(Protocol):
             conversation: Its id.
             metric_ids: Which.
             up_to: Id of the last interaction that counts.
-            source: ``post-session``.
+            source: Why they are evaluated.
 
         Raises:
             RefusedError: if there is no such metric.
@@ -58,7 +64,13 @@ class NoMetrics:
     """Evaluates none."""
 
     def evaluate(
-        self, organization: str, conversation: str, metric_ids: Sequence[str], *, up_to: str | None, source: str
+        self,
+        organization: str,
+        conversation: str,
+        metric_ids: Sequence[str],
+        *,
+        up_to: str | None,
+        source: Literal["post-session"],
     ) -> Sequence[Evaluated]:
         """Refuse."""
         raise UsageError("this service evaluates no metrics")
