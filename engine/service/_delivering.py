@@ -186,7 +186,7 @@ class Delivering:
             )
             metrics = [
                 {
-                    "metric_id": one.metric_id, "name": one.name, "value": one.value,
+                    "metric_id": one.metric, "name": one.name, "value": one.value,
                     "references": list(one.references), "justification": one.justification,
                 }
                 for one in found

@@ -12,7 +12,9 @@ class Evaluated(Protocol):
     """What a metric came to."""
 
     @property
-    def metric_id(self) -> str: ...
+    def metric(self) -> str:
+        """Its id."""
+        ...
 
     @property
     def name(self) -> str: ...
