@@ -155,7 +155,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
 class Counted:
     """A metric of `Counting`."""
 
-    metric_id: str
+    metric: str
     value: float
     references: tuple[str, ...]
     name: str = "interactions"

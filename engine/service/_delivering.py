@@ -106,7 +106,7 @@ class Delivering:
                 await asyncio.wait([task])
                 with suppress(StopgapError):  # then its claim runs out
                     await self._in_thread(self._deliveries.give_back, running[task])
-        await self._poster.close()
+        self._poster.close()
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
@@ -186,7 +186,7 @@ class Delivering:
             )
             metrics = [
                 {
-                    "metric_id": one.metric_id, "name": one.name, "value": one.value,
+                    "metric_id": one.metric, "name": one.name, "value": one.value,
                     "references": list(one.references), "justification": one.justification,
                 }
                 for one in found

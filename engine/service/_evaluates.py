@@ -1,9 +1,7 @@
 """What evaluates the metrics of a rule."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
-from .storage import MetricSource
+from typing import Literal, Protocol
 
 Value = float | bool | str | None
 
@@ -12,7 +10,9 @@ class Evaluated(Protocol):
     """What a metric came to."""
 
     @property
-    def metric_id(self) -> str: ...
+    def metric(self) -> str:
+        """Its id."""
+        ...
 
     @property
     def name(self) -> str: ...
@@ -41,7 +41,7 @@ class Evaluates(Protocol):
         metric_ids: Sequence[str],
         *,
         up_to: str | None,
-        source: MetricSource,
+        source: Literal["post-session"],
     ) -> Sequence[Evaluated]:
         """Return what each metric comes to, in this order. Blocks.
 
@@ -50,7 +50,7 @@ class Evaluates(Protocol):
             conversation: Its id.
             metric_ids: Which.
             up_to: Id of the last interaction that counts.
-            source: ``post-session``.
+            source: Why they are evaluated.
 
         Raises:
             RefusedError: if there is no such metric.

@@ -34,7 +34,8 @@ def builtin_id(name: str) -> str:
 class Evaluated:
     """What a metric found in a conversation."""
 
-    metric_id: str
+    metric: str
+    """Its id."""
     name: str
     value: Value | None
     """None: not applicable."""
@@ -94,7 +95,7 @@ class Evaluating:
         metrics = self.metrics(organization, metric_ids)
         facts = stored_facts(turns, conversation)
         found = [_found(id, metrics[id], facts) for id in metric_ids]
-        results = [NewResult(one.metric_id, one.value, one.references, one.justification) for one in found]
+        results = [NewResult(one.metric, one.value, one.references, one.justification) for one in found]
         save(
             self._database, organization, conversation, results, source=source, up_to=up_to, invoked_by=invoked_by
         )  # fmt: skip

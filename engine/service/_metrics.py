@@ -56,7 +56,7 @@ class EvaluatedMetric(BaseModel):
     def of(cls, found: Evaluated) -> Self:
         """Return what is told of what was found."""
         return cls(
-            metric_id=found.metric_id, name=found.name, value=found.value, references=list(found.references),
+            metric_id=found.metric, name=found.name, value=found.value, references=list(found.references),
             justification=found.justification,
         )  # fmt: skip
 

@@ -44,10 +44,8 @@ class Poster:
 
     def __init__(self, *, total_s: float = TOTAL_S) -> None:
         self._total_s = total_s
-        self._resolving = _Resolving()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(), max_keepalive_connections=0, network_backend=self._resolving
-        )
+        self._resolving = ThreadPoolExecutor(LOOKUPS, "stopgap-resolving")
+        self._tls = httpx.create_ssl_context()
         self._headers = {
             "user-agent": f"stopgap/{version('stopgap')}", "accept": "*/*", "connection": "close",
             "content-type": "application/json",
@@ -65,10 +63,12 @@ class Poster:
             scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
         )  # of the parts, lest another parser see another host in it than the one that was checked
         answered: Answered | None = None
+        network = _Network(self._resolving)
         try:
             async with (
                 asyncio.timeout(self._total_s),
-                self._pool.stream("POST", target, headers=list(told.items()), content=body) as response,
+                httpcore.AsyncConnectionPool(self._tls, network_backend=network) as pool,
+                pool.stream("POST", target, headers=list(told.items()), content=body) as response,
             ):
                 found = {name.lower(): value for name, value in response.headers}
                 retry_after = found.get(b"retry-after")
@@ -80,24 +80,29 @@ class Poster:
         except _UNREACHED as exc:  # a ValueError: a name that no DNS takes
             if answered is None:
                 raise NoAnswerError(f"the receiver cannot be reached: {str(exc) or type(exc).__name__}") from exc
+        finally:
+            await network.close()
         return answered
 
-    async def close(self) -> None:
-        """Close what is open."""
-        await self._pool.aclose()
-        self._resolving.close()
+    def close(self) -> None:
+        """Look nothing up any more."""
+        self._resolving.shutdown(wait=False, cancel_futures=True)
 
 
-class _Resolving(httpcore.AsyncNetworkBackend):
-    """Looks names up in threads of its own.
+class _Network(httpcore.AsyncNetworkBackend):
+    """The connections of one call.
 
-    The event loop would do so in those that requests wait for the database in. These are few, and a look-up that hangs
-    is not ended by a timeout.
+    Names are looked up in threads of their own: the event loop would do so in those that requests wait for the database
+    in, which are few, and a look-up that hangs is not ended by a timeout.
+
+    Args:
+        resolving: These threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resolving: ThreadPoolExecutor) -> None:
         self._backend = httpcore.AnyIOBackend()
-        self._threads = ThreadPoolExecutor(LOOKUPS, "stopgap-resolving")
+        self._threads = resolving
+        self._streams: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -112,15 +117,19 @@ class _Resolving(httpcore.AsyncNetworkBackend):
         problem: Exception = OSError(f"{host} has no address")
         for *_, address in await asyncio.wrap_future(looking):
             try:
-                return await self._backend.connect_tcp(
-                    str(address[0]), port, timeout, local_address, socket_options
-                )  # fmt: skip
+                stream = await self._backend.connect_tcp(str(address[0]), port, timeout, local_address, socket_options)
             except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
                 problem = exc
+            else:
+                self._streams.append(stream)
+                return stream
         raise problem
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Close what the pool has not: of a call that is cut in the middle of a TLS handshake it forgets the socket."""
+        for stream in self._streams:
+            with contextlib.suppress(*_UNREACHED):
+                await stream.aclose()
 
 
 async def _read(response: httpcore.Response) -> None:
