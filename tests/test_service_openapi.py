@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running, signed_in
+from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service.storage import History
 
 pytest_plugins = ("service_databases",)
@@ -126,7 +127,7 @@ parameters = {"path.organization" = "acme", "path.rule_id" = "RULE"}
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "422", "429"]
 """
-RULE = {"name": "after a bill", "behavior_id": "b" * 24, "metric_ids": ["c" * 24]}
+RULE = {"name": "after a bill", "behavior_id": "b" * 24, "metric_ids": [builtin_id("reply_delay")]}
 
 
 @pytest.fixture(scope="module")

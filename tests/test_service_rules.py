@@ -13,6 +13,7 @@ import pytest
 from postgres_server import running_server
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running, serving_at, signed_in
+from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service._app import create_app
 from stopgap.engine.service._settings import behavior_id
 from stopgap.engine.service.identity import Permission
@@ -155,16 +156,23 @@ def test_the_next_process_goes_on(url: str, tmp_path: Path) -> None:
     assert len({call.body for call in receiver.calls}) == 1
 
 
+def test_a_rule_of_metrics_that_there_are_not(http: httpx.Client) -> None:
+    """404 at once, rather than in each of its deliveries."""
+    answer = http.post("/rule/", json={"name": "x", "behavior_id": GRIEF, "metric_ids": ["2" * 24]})
+    assert answer.status_code == 404
+    assert "there is no metric" in answer.json()["message"]
+
+
 def test_rules_are_told(api: Running, http: httpx.Client, receiver: Receiver) -> None:
     """As they were written, with who did it and when; the secret only where it is asked for."""
-    rule = created(http, name="  grief  ", version=7, url=receiver.url, metric_ids=["2" * 24, "1" * 24])
+    rule = created(http, name="  grief  ", version=7, url=receiver.url, metric_ids=[builtin_id("target_met"), builtin_id("experience")])
     answer = http.get(URL, params={"limit": 1})
     assert answer.headers["X-RateLimit-Limit"] == "10000"
     (told,) = answer.json()["rules"]
     assert datetime.fromisoformat(told.pop("created_at")).tzinfo is not None
     assert told == {
         "id": rule["id"], "org_id": "acme", "name": "grief", "behavior_id": GRIEF, "version": 7,
-        "metric_ids": ["2" * 24, "1" * 24], "url": receiver.url, "created_by": api.user,
+        "metric_ids": [builtin_id("target_met"), builtin_id("experience")], "url": receiver.url, "created_by": api.user,
     }  # fmt: skip
     assert rule["secret"] not in answer.text
     assert http.get(f"{URL}{rule['id']}/secret").json() == {"secret": rule["secret"]}

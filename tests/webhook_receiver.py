@@ -13,6 +13,7 @@ from typing import Any
 from service_helpers import SERVICE, Hands, Service, interaction
 from stopgap.engine.service._delivering import Delivering
 from stopgap.engine.service._evaluates import Evaluates
+from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service._posting import Poster
 from stopgap.engine.service._retrying import Retrying
 from stopgap.engine.service._webhooks import Webhooks
@@ -29,7 +30,7 @@ from stopgap.engine.service.storage import (
 )
 
 BEHAVIOR = "b" * 24
-METRIC = "c" * 24
+METRIC = builtin_id("reply_delay")
 SECRET = b"s" * 48
 
 Answer = Callable[[socket.socket], None]

@@ -58,6 +58,7 @@ async def create_rule(
     allowance = await _may_change(parts, asking, organization)
     new = await parsed_json(request, RuleRequest)
     target = None if new.url is None else parts.webhooks.checked(new.url)
+    await asyncio.to_thread(parts.evaluating.metrics, organization, new.metric_ids)  # there are these
     rule = NewRule(
         new.name, new.behavior_id, new.version, tuple(new.metric_ids),
         None if target is None else target.url, "" if target is None else target.host,
