@@ -13,8 +13,8 @@ import pytest
 from postgres_server import running_server
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running, serving_at, signed_in
-from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service._app import create_app
+from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service._settings import behavior_id
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
@@ -26,6 +26,7 @@ from webhook_receiver import METRIC, Counting, Receiver, receiving, status
 pytest_plugins = ("service_databases",)
 
 URL = "/rule/"
+TWO_METRICS = [builtin_id("target_met"), builtin_id("experience")]
 GRIEF = behavior_id("grief")
 FILLERS = '[behaviors.grief]\nversion = 2\ntriggers = ["funeral"]\n'
 
@@ -165,14 +166,20 @@ def test_a_rule_of_metrics_that_there_are_not(http: httpx.Client) -> None:
 
 def test_rules_are_told(api: Running, http: httpx.Client, receiver: Receiver) -> None:
     """As they were written, with who did it and when; the secret only where it is asked for."""
-    rule = created(http, name="  grief  ", version=7, url=receiver.url, metric_ids=[builtin_id("target_met"), builtin_id("experience")])
+    rule = created(
+        http,
+        name="  grief  ",
+        version=7,
+        url=receiver.url,
+        metric_ids=[builtin_id("target_met"), builtin_id("experience")],
+    )
     answer = http.get(URL, params={"limit": 1})
     assert answer.headers["X-RateLimit-Limit"] == "10000"
     (told,) = answer.json()["rules"]
     assert datetime.fromisoformat(told.pop("created_at")).tzinfo is not None
     assert told == {
         "id": rule["id"], "org_id": "acme", "name": "grief", "behavior_id": GRIEF, "version": 7,
-        "metric_ids": [builtin_id("target_met"), builtin_id("experience")], "url": receiver.url, "created_by": api.user,
+        "metric_ids": TWO_METRICS, "url": receiver.url, "created_by": api.user,
     }  # fmt: skip
     assert rule["secret"] not in answer.text
     assert http.get(f"{URL}{rule['id']}/secret").json() == {"secret": rule["secret"]}
