@@ -509,6 +509,24 @@ def test_metrics_are_asked_for_by_a_button(service: Running, opened: Callable[..
     desk.check_quiet()
 
 
+def test_metrics_are_what_the_service_says(service: Running, opened: Callable[..., Desk]) -> None:
+    """Evaluated by the button, with the sentences that the API tells; those that are stored are the same."""
+    conversation = stored(service, varied())
+    desk = opened().open(conversation).sign_in(service.key)
+    desk.shown(conversation)
+    desk.page.click("#evaluate")
+    desk.page.wait_for_selector("#metrics tbody tr")
+    with signed_in(service, service.key) as client:
+        query = {"conversation_id": conversation}
+        found = client.get("/metric/metric_evaluation_result", params=query).json()["metric_evaluation_results"]
+    assert desk.count("#metrics tbody tr") == len(found) == len(METRICS)
+    shown = desk.page.inner_text("#metrics")
+    assert all(result["justification"] in shown for result in found)
+    desk.page.click("#stored")
+    desk.said("#metrics-note", "stored")
+    assert sorted(desk.page.inner_text("#metrics").splitlines()) == sorted(shown.splitlines())
+
+
 @pytest.mark.parametrize(
     ("status", "message", "words"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ...fillers import UsageError
 from ..metrics import ArmStats, Categorical, Metric, Report, report_of
 from ._evaluating import Evaluating
 from .storage import Arms, ArmSums, BehaviorSets, Figure, NotFoundError
@@ -52,6 +53,12 @@ class Reporting:
         known = self._evaluating.metrics(organization, ids)
         shares, since = self._intended(organization, behavior)
         sums = self._arms.sums(organization, behavior, ids, since=since)
+        if len(sums.conversations) < 2:
+            had = f"only version {min(sums.conversations)}" if sums.conversations else "no version"
+            raise UsageError(
+                f"conversations of {organization} had {had} of behavior {behavior}: there is nothing to compare; have "
+                "them dealt two versions, by shares"
+            )
         report = report_of(
             behavior,
             sums.conversations,
