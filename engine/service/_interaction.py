@@ -112,6 +112,11 @@ class Interaction:
         if self._task is not None:
             self._task.cancel()
 
+    @property
+    def next_filler_at(self) -> float:
+        """s on the clock; infinite: none is planned."""
+        return self._session.next_filler_at
+
     def look(self, now: float) -> None:
         """Send the fillers that have started by *now*. Called while the answer is pending, every few ms."""
         if self._session.next_filler_at <= now:

@@ -1,4 +1,4 @@
-"""Sees fillers start in time: looks at every waiting turn, again and again."""
+"""Sees fillers start in time: looks at every waiting turn when one is due, and every few ms in between."""
 
 import asyncio
 import logging
@@ -8,12 +8,19 @@ from .. import Clock
 
 logger = logging.getLogger("stopgap")
 
-LOOK_S = 0.005
-"""s between two looks: how late a filler may leave on an idle event loop."""
+LOOK_S = 0.01
+"""s between two looks: how late a filler may leave on an idle event loop that was put forward since the last one."""
+LEAST_S = 0.001
+"""s: a filler that does not start though it is due is looked at no more often."""
 
 
 class Waiting(Protocol):
     """An interaction whose answer is pending."""
+
+    @property
+    def next_filler_at(self) -> float:
+        """s on the clock at which the next one is to start, as planned at present; infinite: none is."""
+        ...
 
     def look(self, now: float) -> None:
         """Send the fillers that have started by *now*, s on the clock."""
@@ -49,18 +56,17 @@ class Pump:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
             if not self._waiting:
                 self._some.clear()
                 await self._some.wait()
             now = self._clock.now()
+            sleep_s = LOOK_S
             for interaction in tuple(self._waiting):
                 try:
                     interaction.look(now)
+                    sleep_s = min(sleep_s, interaction.next_filler_at - now)
                 except Exception:
                     self._waiting.discard(interaction)
                     logger.exception("fillers of an interaction")
-            due = max(due + LOOK_S, loop.time())
-            await asyncio.sleep(due - loop.time())
+            await asyncio.sleep(max(sleep_s, LEAST_S))
