@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from stopgap.engine.service._actions import ToolCallEnded, ToolCallStarted
 from stopgap.engine.service._agents import AgentRequest, Answer, EndConversation, Speech, UserSaid
 from stopgap.engine.service._app import create_app
-from stopgap.engine.service._evaluates import Evaluates
 from stopgap.engine.service._runtime import Runtime
 from stopgap.engine.service._settings import ServiceConfig, load_service_config
 from stopgap.engine.service.identity import IssuedKey, KeyChecker, Permission, create_secret, issue_key, secret_file
+from stopgap.engine.service.rules._evaluates import Evaluates
 from stopgap.engine.service.storage import Accounts, Database
 
 SERVICE = "5" * 24

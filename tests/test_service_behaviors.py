@@ -25,8 +25,8 @@ from service_helpers import SERVICE, NewUrl, Service, Worker, interaction, set_u
 from service_rig import SERVICE as DESK
 from service_rig import Running, a_config, running, signed_in
 from sqlalchemy import text
-from stopgap.engine.service._behaviors import VersionRequest
-from stopgap.engine.service._versionquery import newest_first, parsed_range
+from stopgap.engine.service.behaviors._forms import VersionRequest
+from stopgap.engine.service.behaviors._versionquery import newest_first, parsed_range
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
     Accounts,

@@ -20,8 +20,8 @@ from service_rig import Running, a_config, running, signed_in
 from service_serving import create, interact
 from sqlalchemy import event, text
 from stopgap.engine.metrics import facts_of
-from stopgap.engine.service._turntiming import timing_of
 from stopgap.engine.service.identity import Permission
+from stopgap.engine.service.page._turntiming import timing_of
 from stopgap.engine.service.storage import (
     Conversations,
     Database,

@@ -15,9 +15,9 @@ from conftest import Run
 from service_helpers import NewUrl, Service, set_up
 from service_serving import create, interact, serving, signed_in
 from service_serving import set_up as set_up_by_command
-from stopgap.engine.service._delivering import PER_HOST
 from stopgap.engine.service._settings import behavior_id
-from stopgap.engine.service._signing import rule_secret
+from stopgap.engine.service.rules._delivering import PER_HOST
+from stopgap.engine.service.rules._signing import rule_secret
 from stopgap.engine.service.storage import Claimed, Database, DatabaseError, Deliveries, NotFoundError
 from stopgap.service import verified
 from webhook_receiver import (
@@ -441,7 +441,7 @@ def test_one_that_kills_whoever_tries_it(office: Office) -> None:
 
 def test_a_call_under_way_is_given_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is stopped in the middle of one leaves it to the next process, which need not wait; it did not count."""
-    monkeypatch.setattr("stopgap.engine.service._delivering.CLOSE_S", 0.01)
+    monkeypatch.setattr("stopgap.engine.service.rules._delivering.CLOSE_S", 0.01)
     with receiving(hang) as receiver:
         rule = office.rule(receiver)
         office.triggered(1)

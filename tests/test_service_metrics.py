@@ -26,8 +26,8 @@ from service_turns import a_record, a_row
 from sqlalchemy import text
 from stopgap.engine.metrics import Targets
 from stopgap.engine.metrics._expression import _here
-from stopgap.engine.service._evaluating import Evaluated, Evaluating, builtin_id
 from stopgap.engine.service.identity import Permission
+from stopgap.engine.service.metrics._evaluating import Evaluated, Evaluating, builtin_id
 from stopgap.engine.service.storage import Database, Metrics, _metrics, new_id
 from stopgap.engine.service.storage._tables import ConversationRow
 from stopgap.fillers import ConfigError, UsageError

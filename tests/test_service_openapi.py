@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running, signed_in
-from stopgap.engine.service._evaluating import builtin_id
+from stopgap.engine.service.metrics._evaluating import builtin_id
 from stopgap.engine.service.storage import History
 
 pytest_plugins = ("service_databases",)

@@ -16,8 +16,8 @@ from page_rig import BEHAVIOR, many, sound, stored, turn, varied, wait
 from service_rig import ORGANIZATION, Running, a_config, running, signed_in
 from service_serving import create, interact
 from stopgap.engine.metrics import builtin_metrics, facts_of
-from stopgap.engine.service._pageroutes import page_files
 from stopgap.engine.service.identity import IssuedKey, Permission
+from stopgap.engine.service.page._routes import page_files
 from stopgap.fillers import Kind
 
 CHROMIUM = Path("/usr/bin/chromium")

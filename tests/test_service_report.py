@@ -14,12 +14,12 @@ from service_helpers import NewUrl, Service
 from service_rig import SERVICE, Running, a_config, running, signed_in
 from stopgap import ClipBank
 from stopgap.engine.metrics import Report, builtin_metrics, compared, facts_of
-from stopgap.engine.service._evaluating import Evaluating, builtin_id
-from stopgap.engine.service._postedturns import new_turns
-from stopgap.engine.service._reevaluating import Reevaluating
-from stopgap.engine.service._reporting import Reporting
 from stopgap.engine.service._settings import behavior_id
 from stopgap.engine.service.identity import Permission
+from stopgap.engine.service.metrics._evaluating import Evaluating, builtin_id
+from stopgap.engine.service.metrics._postedturns import new_turns
+from stopgap.engine.service.metrics._reevaluating import Reevaluating
+from stopgap.engine.service.metrics._reporting import Reporting
 from stopgap.engine.service.storage import (
     Arms,
     BehaviorSets,

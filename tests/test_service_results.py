@@ -14,7 +14,7 @@ from service_helpers import NewUrl, Service, set_up
 from service_turns import a_record
 from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
-from stopgap.engine.service._postedturns import new_turns
+from stopgap.engine.service.metrics._postedturns import new_turns
 from stopgap.engine.service.storage import (
     SOURCES,
     MetricResults,

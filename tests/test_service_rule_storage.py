@@ -13,7 +13,7 @@ from service_helpers import SERVICE as DESK
 from service_helpers import Service, interaction
 from sqlalchemy import event
 from stopgap.engine.service._settings import behavior_id
-from stopgap.engine.service._triggered import triggered
+from stopgap.engine.service.behaviors._triggered import triggered
 from stopgap.engine.service.storage import (
     Accounts,
     Conversations,

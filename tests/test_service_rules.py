@@ -14,9 +14,9 @@ from postgres_server import running_server
 from service_helpers import NewUrl
 from service_rig import SERVICE, Running, a_config, running, serving_at, signed_in
 from stopgap.engine.service._app import create_app
-from stopgap.engine.service._evaluating import builtin_id
 from stopgap.engine.service._settings import behavior_id
 from stopgap.engine.service.identity import Permission
+from stopgap.engine.service.metrics._evaluating import builtin_id
 from stopgap.engine.service.storage import (
     Database,
 )

@@ -14,7 +14,7 @@ from amigo_sdk.generated.model import (
 )
 from service_helpers import NewUrl, Service
 from service_rig import SERVICE, Running, a_config, running, signed_in
-from stopgap.engine.service._storedbehaviors import FRESH_S, StoredBehaviors
+from stopgap.engine.service.behaviors._stored import FRESH_S, StoredBehaviors
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
     BehaviorSets,
@@ -214,8 +214,8 @@ def test_what_could_not_be_in_force_is_refused(
         ({"shares": {"1": 0.5}}, 422, "the shares add up to 0.5"),
         ({"shares": {"1": 0.5, "2": 0.5}}, 422, "there is no version 2 to deal"),
         ({"shares": {"one": 1.0}}, 422, "shares"),
-        ({"shares": {"1": 1.5}}, 422, "the share of version 1 is 1.5"),
-        ({"shares": {}}, 422, "0 shares"),
+        ({"shares": {"1": 1.5}}, 422, "version 1 has the share 1.5"),
+        ({"shares": {}}, 422, "shares are empty"),
         ({"applied_to_services": ["0" * 24]}, 404, "there is no service"),
         ({"name": " "}, 422, "name"),
     ],

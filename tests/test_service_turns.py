@@ -12,8 +12,8 @@ from service_helpers import NewUrl, Service
 from service_rig import Running, a_config, running, signed_in
 from service_turns import a_record, a_row
 from stopgap.engine.metrics import record_of
-from stopgap.engine.service._postedturns import new_turns
-from stopgap.engine.service._turnfacts import stored_facts
+from stopgap.engine.service.metrics._postedturns import new_turns
+from stopgap.engine.service.metrics._turnfacts import stored_facts
 from stopgap.engine.service.storage import (
     Database,
     FinishedError,

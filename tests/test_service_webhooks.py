@@ -7,10 +7,10 @@ import random
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from stopgap.engine.service._retrying import Retrying, asked_s
 from stopgap.engine.service._settings import load_service_config
-from stopgap.engine.service._signing import rule_secret, signed
-from stopgap.engine.service._webhooks import Webhooks
+from stopgap.engine.service.rules._retrying import Retrying, asked_s
+from stopgap.engine.service.rules._signing import rule_secret, signed
+from stopgap.engine.service.rules._webhooks import Webhooks
 from stopgap.fillers import ConfigError, UsageError
 from stopgap.service import verified
 

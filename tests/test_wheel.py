@@ -78,7 +78,7 @@ def test_sources_of_native_code_stay_out() -> None:
         "stopgap/audio_assets/en-us/hesitation/um.flac",
         "stopgap/audio_assets/demo/demo.toml",
         "stopgap/audio_assets/demo/LICENSE.txt",
-        "stopgap/engine/service/page/index.html",
+        "stopgap/engine/service/page/static/index.html",
         "stopgap/benchmarks/benchmark.toml",
         "stopgap/benchmarks/data/voice_mixed_dev.csv",
         "stopgap/benchmarks/data/SOURCE.md",

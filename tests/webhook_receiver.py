@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service_helpers import SERVICE, Hands, Service, interaction
-from stopgap.engine.service._delivering import Delivering
-from stopgap.engine.service._evaluates import Evaluates
-from stopgap.engine.service._evaluating import builtin_id
-from stopgap.engine.service._posting import Poster
-from stopgap.engine.service._retrying import Retrying
-from stopgap.engine.service._webhooks import Webhooks
+from stopgap.engine.service.metrics._evaluating import builtin_id
+from stopgap.engine.service.rules._delivering import Delivering
+from stopgap.engine.service.rules._evaluates import Evaluates
+from stopgap.engine.service.rules._posting import Poster
+from stopgap.engine.service.rules._retrying import Retrying
+from stopgap.engine.service.rules._webhooks import Webhooks
 from stopgap.engine.service.storage import (
     Conversations,
     Database,

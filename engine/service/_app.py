@@ -11,19 +11,19 @@ from fastapi import FastAPI, Response
 
 from . import _problems
 from ._access import Parts
-from ._behaviorroutes import router as behavior_router
-from ._conversationroutes import router as conversation_router
 from ._guard import Guard
-from ._metricroutes import router as metric_router
 from ._openapi import description
-from ._pageroutes import router as page_router
 from ._problems import answers, refused
-from ._reportroutes import router as report_router
 from ._routes import router
-from ._ruleroutes import router as rule_router
 from ._runtime import Runtime
 from ._settings import ServiceConfig
-from ._turnroutes import router as turn_router
+from .behaviors._routes import router as behavior_router
+from .metrics._reportroutes import router as report_router
+from .metrics._routes import router as metric_router
+from .metrics._turnroutes import router as turn_router
+from .page._conversationroutes import router as conversation_router
+from .page._routes import router as page_router
+from .rules._routes import router as rule_router
 from .storage import DatabaseError
 
 DATABASE_THREADS = 2

@@ -10,25 +10,25 @@ from ...fillers import load_config
 from .. import FillerManager
 from ..metrics import Targets
 from ..prediction import LatencyPredictor
-from ._delivering import Delivering
-from ._evaluates import Evaluates
-from ._evaluating import Evaluating
 from ._interaction import Interaction, Service
 from ._loading import load_agent
-from ._posting import Poster
 from ._pump import Pump
 from ._rates import RateLimits
-from ._reevaluating import Reevaluating
-from ._reporting import Reporting
 from ._sessions import SessionPool
 from ._settings import ServiceConfig, service_id
 from ._sites import RATE, FillerContents, filler_bank, filler_config
-from ._storedbehaviors import StoredBehaviors
 from ._storing import Stores
 from ._waits import SharedWaits
-from ._webhooks import Webhooks
 from ._workers import Workers
+from .behaviors._stored import StoredBehaviors
 from .identity import Identity, Tokens, read_secret, secret_file
+from .metrics._evaluating import Evaluating
+from .metrics._reevaluating import Reevaluating
+from .metrics._reporting import Reporting
+from .rules._delivering import Delivering
+from .rules._evaluates import Evaluates
+from .rules._posting import Poster
+from .rules._webhooks import Webhooks
 from .storage import (
     Accounts,
     Arms,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...fillers import StopgapError
-from ._triggered import assigned, triggered
 from ._unit import InteractionError, Result
+from .behaviors._triggered import assigned, triggered
 from .storage import (
     LEASE_S,
     Conversations,

@@ -45,7 +45,7 @@ with needs_extra("service", "fastapi"):
     )
     from stopgap.engine.service._app import create_app
     from stopgap.engine.service._settings import ServiceConfig, ServiceSettings, SiteFillers, load_service_config
-    from stopgap.engine.service._signing import verified
+    from stopgap.engine.service.rules._signing import verified
 
 __all__ = [
     "Action",

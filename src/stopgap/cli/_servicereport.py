@@ -40,9 +40,9 @@ def report(
         from ._plot import load_pyplot
 
         load_pyplot()
-    from stopgap.engine.service._evaluating import Evaluating, builtin_id
-    from stopgap.engine.service._reporting import Reporting
     from stopgap.engine.service._settings import behavior_id
+    from stopgap.engine.service.metrics._evaluating import Evaluating, builtin_id
+    from stopgap.engine.service.metrics._reporting import Reporting
     from stopgap.engine.service.storage import Arms, BehaviorSets, Database
 
     from ._comparetable import comparison_table, reading

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from ...fillers import UsageError
-from .storage import SOURCES, ResultFilter
+from ....fillers import UsageError
+from ..storage import SOURCES, ResultFilter
 
 SourceType = Literal["post-session", "manual", "simulation"]
 ORDERS = "^[+-]created_at$"

@@ -11,13 +11,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from ...fillers import StopgapError, UsageError
+from ....fillers import StopgapError, UsageError
+from ..storage import Claimed, Deliveries, LeaseLostError, RefusedError
 from ._evaluates import Evaluates
 from ._posting import NoAnswerError, Poster
 from ._retrying import Outcome, Retrying
 from ._signing import signed
 from ._webhooks import Webhooks
-from .storage import Claimed, Deliveries, LeaseLostError, RefusedError
 
 logger = logging.getLogger("stopgap.service")
 

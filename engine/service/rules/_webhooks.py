@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from ...fillers import UsageError
+from ....fillers import UsageError
 from ._signing import rule_secret
 
 MOST_URL = 2000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
-from ...fillers import Behavior, Behaviors, ClipBank, Config, UsageError, dealt, matching_phrases
-from .storage import BehaviorSet, BehaviorSets, BehaviorVersion, NewBehavior
+from ....fillers import Behavior, Behaviors, ClipBank, Config, UsageError, dealt, matching_phrases
+from ..storage import BehaviorSet, BehaviorSets, BehaviorVersion, NewBehavior
 
 logger = logging.getLogger("stopgap.service")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._settings import behavior_id
-from .storage import Triggered
+from .._settings import behavior_id
+from ..storage import Triggered
 
 SELECTED = "select-dynamic-behavior-completed"
 

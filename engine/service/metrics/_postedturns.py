@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ...fillers import UsageError
-from ..metrics import facts_of, record_of
-from ._behaviors import Part
-from ._settings import Id
-from ._triggered import assigned, triggered
-from .storage import NewTurn
+from ....fillers import UsageError
+from ...metrics import facts_of, record_of
+from .._settings import Id
+from ..behaviors._forms import Part
+from ..behaviors._triggered import assigned, triggered
+from ..storage import NewTurn
 
 MOST_POSTED = 1000
 """Turns of one request."""

@@ -6,8 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from ._access import Asking, Organization, Parts, admit
-from ._behaviors import (
+from .._access import Asking, Organization, Parts, admit
+from .._body import parsed_json
+from .._openapi import body
+from .._problems import RATE_HEADERS, answers, refused
+from .._runtime import Runtime
+from .._settings import Id
+from ..identity import Permission
+from ..storage import MOST_LISTED, MOST_SETS, NewBehavior
+from ._forms import (
     SetCreated,
     SetInstance,
     SetRequest,
@@ -18,15 +25,8 @@ from ._behaviors import (
     VersionRequest,
     Versions,
 )
-from ._body import parsed_json
-from ._openapi import body
-from ._problems import RATE_HEADERS, answers, refused
-from ._runtime import Runtime
-from ._settings import Id
-from ._storedbehaviors import rule_of
+from ._stored import rule_of
 from ._versionquery import EVERY, MOST_VERSION, ORDERS, VERSIONS, newest_first, parsed_range
-from .identity import Permission
-from .storage import MOST_LISTED, MOST_SETS, NewBehavior
 
 MOST_SETS_LISTED = 50
 router = APIRouter(prefix="/v1/{organization}/dynamic_behavior_set")

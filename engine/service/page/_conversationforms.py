@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ..storage import Interaction, Listed
 from ._turntiming import Timing, timing_of
-from .storage import Interaction, Listed
 
 SUMMED_TURNS = 30
 """Turns of a conversation that its summary looks at: the newest ones."""

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ...fillers import Kind
-from ._settings import Id
-from ._tags import Tags
-from .storage import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
+from ....fillers import Kind
+from .._settings import Id
+from .._tags import Tags
+from ..storage import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
 
 LONGEST = 100_000
 """Characters of a text."""

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ._behaviors import LONGEST, Text
-from ._settings import Id
+from .._settings import Id
+from ..behaviors._forms import LONGEST, Text
+from ..storage import MOST_RULE_METRICS, MOST_VERSION, Delivery, Rule
 from ._webhooks import MOST_URL
-from .storage import MOST_RULE_METRICS, MOST_VERSION, Delivery, Rule
 
 State = Literal["pending", "delivered", "failed"]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s#]+$", max_length=MOST_URL)]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter, Request, Response
 
-from ._problems import refused
+from .._problems import refused
 
 # what users, agents and metrics say is shown: whatever of it passed for a script would not be run, nor sent anywhere
 POLICY = (
@@ -51,7 +51,7 @@ class PageFile:
 def page_files() -> MappingProxyType[str, PageFile]:
     """Return the page's files by name: these and no others can be asked for."""
     found = {}
-    for file in (files(__package__) / "page").iterdir():
+    for file in (files(__package__) / "static").iterdir():
         kind = TYPES.get(file.name[file.name.rfind(".") :])
         if kind is not None:
             body = file.read_bytes()

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from ...fillers import UsageError
-from ..metrics import ArmStats, Categorical, Metric, Report, report_of
+from ....fillers import UsageError
+from ...metrics import ArmStats, Categorical, Metric, Report, report_of
+from ..storage import Arms, ArmSums, BehaviorSets, Figure, NotFoundError
 from ._evaluating import Evaluating
-from .storage import Arms, ArmSums, BehaviorSets, Figure, NotFoundError
 
 MOST_COMPARED = 10
 """Metrics."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from ...fillers import StopgapError
+from ....fillers import StopgapError
+from ..storage import Arms, DatabaseError, DueConversation, Metrics
 from ._evaluating import MOST_EVALUATED, Evaluating
-from .storage import Arms, DatabaseError, DueConversation, Metrics
 
 logger = logging.getLogger("stopgap.service")
 

@@ -1,9 +1,9 @@
 """Pages of metrics: those that are built in, then an organization's."""
 
-from ..metrics import MetricDefinition, defined_metric
+from ...metrics import MetricDefinition, defined_metric
+from ..storage import Metrics, StoredMetric
 from ._evaluating import Evaluating
-from ._metrics import MetricInstance, MetricList
-from .storage import Metrics, StoredMetric
+from ._forms import MetricInstance, MetricList
 
 OWN = 1000
 """Tokens up to it count built-in metrics; beyond, the organization's, which are numbered."""

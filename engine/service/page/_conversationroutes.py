@@ -5,14 +5,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from ...fillers import UsageError
-from ._access import Asking, Organization, Parts, admit
-from ._conversations import SUMMED_TURNS, ConversationsTold, ConversationTold, Summary, TurnsTold, TurnTold, told_time
-from ._problems import RATE_HEADERS, answers
-from ._runtime import Runtime
-from ._settings import Id
-from .identity import Permission, Principal
-from .storage import MOST_CONVERSATIONS, MOST_TOKEN, MOST_TURNS_LISTED, ConversationPage, TurnPage, Wanted
+from ....fillers import UsageError
+from .._access import Asking, Organization, Parts, admit
+from .._problems import RATE_HEADERS, answers
+from .._runtime import Runtime
+from .._settings import Id
+from ..identity import Permission, Principal
+from ..storage import MOST_CONVERSATIONS, MOST_TOKEN, MOST_TURNS_LISTED, ConversationPage, TurnPage, Wanted
+from ._conversationforms import (
+    SUMMED_TURNS,
+    ConversationsTold,
+    ConversationTold,
+    Summary,
+    TurnsTold,
+    TurnTold,
+    told_time,
+)
 
 MOST_SUMMED = 25
 """Conversations of a page that are summed up."""

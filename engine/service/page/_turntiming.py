@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ..metrics import facts_of
-from ..turns import TurnRecord
+from ...metrics import facts_of
+from ...turns import TurnRecord
 
 
 class Timing(BaseModel):

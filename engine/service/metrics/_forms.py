@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from ...fillers import ConfigError, UsageError
-from ..metrics import Metric, MetricDefinition, TurnFacts, defined_metric
-from ._behaviors import Part, UserInfo
+from ....fillers import ConfigError, UsageError
+from ...metrics import Metric, MetricDefinition, TurnFacts, defined_metric
+from .._settings import Id, Name
+from ..behaviors._forms import Part, UserInfo
+from ..storage import StoredMetric, StoredResult
 from ._evaluating import MOST_EVALUATED, Evaluated
-from ._settings import Id, Name
-from .storage import StoredMetric, StoredResult
 
 Value = bool | float | str | None
 """None: not applicable."""

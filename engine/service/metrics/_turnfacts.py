@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...fillers import UsageError
-from ..metrics import TurnFacts, facts_of, facts_of_wait, record_of_json
-from .storage import StoredTurn
+from ....fillers import UsageError
+from ...metrics import TurnFacts, facts_of, facts_of_wait, record_of_json
+from ..storage import StoredTurn
 
 
 def stored_facts(turns: Iterable[StoredTurn], conversation: str) -> list[TurnFacts]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from ...fillers import UsageError
-from .storage import VersionRange
+from ....fillers import UsageError
+from ..storage import VersionRange
 
 MOST_VERSION = 999_999_999
 _NUMBER = "[1-9][0-9]{0,8}"

@@ -5,10 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ._access import Asking, Organization, Parts, admit
-from ._body import parsed_json
-from ._metriclist import listed
-from ._metrics import (
+from .._access import Asking, Organization, Parts, admit
+from .._body import parsed_json
+from .._openapi import body
+from .._problems import RATE_HEADERS, answers
+from .._settings import Id
+from ..identity import Permission
+from ..storage import MOST_METRICS_LISTED, MOST_RESULTS, MOST_VALUES
+from ._forms import (
     EvaluatedMetric,
     EvaluatedMetrics,
     EvaluateRequest,
@@ -19,12 +23,8 @@ from ._metrics import (
     MetricResult,
     MetricResults,
 )
-from ._openapi import body
-from ._problems import RATE_HEADERS, answers
+from ._listing import listed
 from ._resultquery import ORDERS, Moment, SourceType, newest_first, result_filter
-from ._settings import Id
-from .identity import Permission
-from .storage import MOST_METRICS_LISTED, MOST_RESULTS, MOST_VALUES
 
 router = APIRouter(prefix="/v1/{organization}/metric")
 MOST_TOKEN = (1 << 53) - 1

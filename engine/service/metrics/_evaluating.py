@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...fillers import ConfigError, UsageError
-from ..metrics import (
+from ....fillers import ConfigError, UsageError
+from ...metrics import (
     Metric,
     MetricDefinition,
     MetricResult,
@@ -15,9 +15,9 @@ from ..metrics import (
     builtin_metrics,
     defined_metric,
 )
+from ..storage import MOST_TURNS, Database, Metrics, MetricSource, NewResult, NotFoundError, StoredTurn, Turns
+from ..storage import save_results as save
 from ._turnfacts import stored_facts
-from .storage import MOST_TURNS, Database, Metrics, MetricSource, NewResult, NotFoundError, StoredTurn, Turns
-from .storage import save_results as save
 
 MOST_EVALUATED = 10
 """Metrics evaluated at once."""

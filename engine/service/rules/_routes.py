@@ -5,12 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from ._access import Asking, Organization, Parts, admit
-from ._body import parsed_json
-from ._openapi import body
-from ._problems import RATE_HEADERS, answers
-from ._rates import Allowance
-from ._ruleforms import (
+from .._access import Asking, Organization, Parts, admit
+from .._body import parsed_json
+from .._openapi import body
+from .._problems import RATE_HEADERS, answers
+from .._rates import Allowance
+from .._runtime import Runtime
+from .._settings import Id
+from ..identity import Permission, Principal
+from ..storage import NewRule
+from ._forms import (
     DeliveriesTold,
     DeliveryTold,
     RuleCreated,
@@ -20,10 +24,6 @@ from ._ruleforms import (
     RuleTold,
     State,
 )
-from ._runtime import Runtime
-from ._settings import Id
-from .identity import Permission, Principal
-from .storage import NewRule
 
 MOST_LISTED = 100
 router = APIRouter(prefix="/v1/{organization}/rule")

@@ -4,12 +4,12 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-from ._access import Asking, Organization, Parts, admit
-from ._body import parsed_json
-from ._openapi import body
+from .._access import Asking, Organization, Parts, admit
+from .._body import parsed_json
+from .._openapi import body
+from .._problems import RATE_HEADERS, answers
+from ..identity import Permission
 from ._postedturns import MOST_TURNS_BODY, PostedTurns, TurnsRequest, new_turns
-from ._problems import RATE_HEADERS, answers
-from .identity import Permission
 
 router = APIRouter(prefix="/v1/{organization}/turn")
 

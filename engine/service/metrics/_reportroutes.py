@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
-from ._access import Asking, Organization, Parts, admit
-from ._problems import RATE_HEADERS, answers
+from .._access import Asking, Organization, Parts, admit
+from .._problems import RATE_HEADERS, answers
+from .._settings import Id
+from ..identity import Permission
 from ._reporting import MOST_COMPARED
-from ._settings import Id
-from .identity import Permission
 
 router = APIRouter(prefix="/v1/{organization}/behavior")
 

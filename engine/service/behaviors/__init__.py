@@ -1,0 +1,1 @@
+"""Behaviour sets: what requests and answers hold, what is in force."""

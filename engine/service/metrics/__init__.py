@@ -1,0 +1,1 @@
+"""Metrics of stored conversations: evaluated, listed, compared; turns from elsewhere."""

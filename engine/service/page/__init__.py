@@ -1,0 +1,1 @@
+"""Conversations for people to look at: a page, and what it asks for."""

@@ -1,0 +1,1 @@
+"""What follows when a behaviour was triggered: metrics, webhooks."""
