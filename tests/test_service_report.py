@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from compare_rig import SHARES, records
+from compare_rig import SHARES, records, write
 from conftest import Run
 from service_helpers import NewUrl, Service
 from service_rig import SERVICE, Running, a_config, running, signed_in
@@ -299,3 +299,26 @@ def test_the_command(
     ended = run("service", "report", "refund", "-m", "loudness", *where)
     assert ended.code == 2
     assert "loudness" in ended.err
+
+
+def test_turns_are_imported(service: Service, turns: list[TurnRecord], run: Run, tmp_path: Path) -> None:
+    """Records and a log, from files, once however often; another's file, or one that is none, changes nothing."""
+    where = ["--database", service.url, "--organization", "org_1"]
+    file = write(tmp_path / "turns.jsonl", turns)
+    ended = run("service", "import", file, "voice_mixed_dev", *where)
+    assert ended.code == 0, ended.err
+    assert "1431 of 1431 turns are new, in 410 conversations" in ended.out
+    ended = run("service", "import", file, *where, "--json")
+    assert json.loads(ended.out) == {"turns": 160, "new_turns": 0, "conversations": 80}
+    report, due = Reporting(
+        Arms(service.database), BehaviorSets(service.database), Evaluating(service.database)
+    ).report("org_1", REFUND, metrics=IDS)
+    assert (sum(report.conversations.values()), due) == (80, 80)
+    open_one = replace(turns[1], outcome="waiting")
+    write(tmp_path / "open.jsonl", [replace(turns[0], id="new"), open_one])
+    ended = run("service", "import", tmp_path / "open.jsonl", *where)
+    assert ended.code == 2
+    assert f"{tmp_path / 'open.jsonl'}, turn 2: it is not over yet" in ended.err
+    ended = run("service", "import", file, "--database", service.url, "--organization", "nobody")
+    assert ended.code == 2
+    assert "nobody has no user" in ended.err

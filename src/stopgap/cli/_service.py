@@ -8,6 +8,7 @@ import typer
 from ._console import print_json
 from ._options import JsonOption
 from ._serviceaccounts import key_app, user_app
+from ._serviceimport import import_turns
 from ._serviceoptions import (
     DEFAULT_DATABASE,
     DEFAULT_ORGANIZATION,
@@ -23,6 +24,7 @@ service_app = typer.Typer(name="service", help="Set up the conversation service.
 service_app.add_typer(user_app)
 service_app.add_typer(key_app)
 service_app.command()(report)
+service_app.command("import")(import_turns)
 
 
 @service_app.command()
