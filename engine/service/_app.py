@@ -45,8 +45,7 @@ def create_app(config: ServiceConfig, runtime: Runtime | None = None) -> FastAPI
         app.state.runtime = parts
         # few threads: more of them than this take the interpreter from the event loop, and SQLite has one writer anyway
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS, "stopgap-database"))
-        parts.delivering.start()
-        parts.reevaluating.start()
+        parts.start()
         yield
         await parts.close()
 

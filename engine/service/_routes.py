@@ -126,7 +126,7 @@ async def create_conversation(
             message_type=body.initial_message_type or ("user-message" if body.initial_message else "skip"),
             text=body.initial_message,
         )  # fmt: skip
-        behaviors = await parts.stored_behaviors.of(organization, body.service_id, lease.conversation)
+        behaviors = await parts.behaviors.stored.of(organization, body.service_id, lease.conversation)
         return _stream(parts, asking, service, request, unit, wanted, 201, allowance.headers, behaviors)
     except BaseException:
         await unit.release()
@@ -172,7 +172,7 @@ async def interact_with_conversation(
             message_type=sent.message_type, text=sent.text, audio=audio, external_events=sent.external_events,
             history=_history(found.words),
         )  # fmt: skip
-        behaviors = await parts.stored_behaviors.of(organization, found.service, conversation_id)
+        behaviors = await parts.behaviors.stored.of(organization, found.service, conversation_id)
         return _stream(parts, asking, service, request, unit, wanted, 200, allowance.headers, behaviors)
     except BaseException:
         await unit.release()

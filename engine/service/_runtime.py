@@ -20,32 +20,13 @@ from ._sites import RATE, FillerContents, filler_bank, filler_config
 from ._storing import Stores
 from ._waits import SharedWaits
 from ._workers import Workers
-from .behaviors._stored import StoredBehaviors
+from .behaviors._parts import BehaviorParts
 from .identity import Identity, Tokens, read_secret, secret_file
 from .metrics._evaluating import Evaluating
-from .metrics._reevaluating import Reevaluating
-from .metrics._reporting import Reporting
-from .rules._delivering import Delivering
+from .metrics._parts import MetricParts
 from .rules._evaluates import Evaluates
-from .rules._posting import Poster
-from .rules._webhooks import Webhooks
-from .storage import (
-    Accounts,
-    Arms,
-    BehaviorSets,
-    BehaviorVersions,
-    Conversations,
-    Database,
-    Deliveries,
-    History,
-    Leases,
-    Listing,
-    MetricResults,
-    Metrics,
-    Rules,
-    Turns,
-    database_file,
-)
+from .rules._parts import RuleParts
+from .storage import Accounts, Conversations, Database, History, Leases, Listing, database_file
 
 logger = logging.getLogger("stopgap.service")
 
@@ -66,19 +47,9 @@ class Runtime:
     rates: RateLimits
     history: History
     listing: Listing
-    behavior_sets: BehaviorSets
-    behavior_versions: BehaviorVersions
-    stored_behaviors: StoredBehaviors
-    metrics: Metrics
-    metric_results: MetricResults
-    evaluating: Evaluating
-    turns: Turns
-    reporting: Reporting
-    reevaluating: Reevaluating
-    rules: Rules
-    deliveries: Deliveries
-    webhooks: Webhooks
-    delivering: Delivering
+    behaviors: BehaviorParts
+    metrics: MetricParts
+    rules: RuleParts
     stores: Stores
     sessions: SessionPool
     pump: Pump
@@ -113,7 +84,10 @@ class Runtime:
         predictor = LatencyPredictor(tables)
         waits = SharedWaits(predictor, database)
         manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)
-        sets, metrics, arms = BehaviorSets(database), Metrics(database), Arms(database)
+        behaviors = BehaviorParts.of(database, tables, bank)
+        evaluating = Evaluating(database, Targets.of(fillers.limits))
+        rules = RuleParts.of(database, secret, config.webhook_hosts, evaluates if evaluates is not None else evaluating)
+        wake = rules.delivering.wake
         pump, contents = Pump(manager.clock), FillerContents(bank)
         services = {
             service_id(name, settings): Service(
@@ -121,9 +95,6 @@ class Runtime:
             )
             for name, settings in config.services.items()
         }
-        deliveries, webhooks = Deliveries(database), Webhooks(secret, config.webhook_hosts)
-        evaluating = Evaluating(database, Targets.of(fillers.limits))
-        delivering = Delivering(deliveries, evaluates if evaluates is not None else evaluating, webhooks, Poster())
         return cls(
             config=config,
             manager=manager,
@@ -133,26 +104,21 @@ class Runtime:
             rates=RateLimits(config.rate_storage, config.rates),
             history=History(database),
             listing=Listing(database),
-            behavior_sets=sets,
-            behavior_versions=BehaviorVersions(database),
-            stored_behaviors=StoredBehaviors(sets, tables, manager.bank),
-            metrics=metrics,
-            metric_results=MetricResults(database),
-            evaluating=evaluating,
-            turns=Turns(database, on_enqueued=delivering.wake),
-            reporting=Reporting(arms, sets, evaluating),
-            reevaluating=Reevaluating(arms, metrics, evaluating),
-            rules=Rules(database),
-            deliveries=deliveries,
-            webhooks=webhooks,
-            delivering=delivering,
-            stores=Stores(Conversations(database, on_enqueued=delivering.wake), Leases(database)),
+            behaviors=behaviors,
+            metrics=MetricParts.of(database, evaluating, behaviors.sets, on_enqueued=wake),
+            rules=rules,
+            stores=Stores(Conversations(database, on_enqueued=wake), Leases(database)),
             sessions=SessionPool(manager),
             pump=pump,
             waits=waits,
             signing_in=Workers("sign-in", threads=2, waiting=30),
             decoding=Workers("speech", threads=2, waiting=14),
         )
+
+    def start(self) -> None:
+        """Begin what goes on in the background, on the running event loop."""
+        self.rules.delivering.start()
+        self.metrics.reevaluating.start()
 
     def run(self, interaction: Interaction) -> None:
         """Start *interaction* and keep it until its end."""
@@ -174,8 +140,8 @@ class Runtime:
             _, left = await asyncio.wait(self.running, timeout=CLOSE_S)
             if left:
                 logger.warning("%d agents go on though they were cancelled; they are left to themselves", len(left))
-        await self.delivering.close()
-        await self.reevaluating.close()
+        await self.rules.delivering.close()
+        await self.metrics.reevaluating.close()
         self.signing_in.close()
         self.decoding.close()
         await self.pump.close()

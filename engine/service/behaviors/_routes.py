@@ -49,8 +49,8 @@ async def create_dynamic_behavior_set(
     wanted = await parsed_json(request, SetRequest)
     new, behavior = wanted.new(), wanted.initial_version.behavior()
     _check(parts, behavior, wanted.applied_to_services)
-    first = await asyncio.to_thread(parts.behavior_versions.create, organization, new, behavior, creator=asking.user)
-    parts.stored_behaviors.forget(organization)
+    first = await asyncio.to_thread(parts.behaviors.versions.create, organization, new, behavior, creator=asking.user)
+    parts.behaviors.stored.forget(organization)
     response.headers.update(allowance.headers)
     return SetCreated(dynamic_behavior_set_id=first.set)
 
@@ -77,7 +77,7 @@ async def get_dynamic_behavior_sets(
     )
     found = [
         one
-        for one in await asyncio.to_thread(parts.behavior_sets.all, organization)
+        for one in await asyncio.to_thread(parts.behaviors.sets.all, organization)
         if (not id or one.id in id)
         and (not applied_to_service or set(applied_to_service) & set(one.services))
         and is_active in (None, one.is_active)
@@ -107,9 +107,9 @@ async def update_dynamic_behavior_set(
     changes = (await parsed_json(request, SetUpdate)).changes()
     _check_services(parts, changes.get("services", ()))
     await asyncio.to_thread(
-        parts.behavior_sets.update, organization, dynamic_behavior_set_id, changes, user=asking.user
+        parts.behaviors.sets.update, organization, dynamic_behavior_set_id, changes, user=asking.user
     )
-    parts.stored_behaviors.forget(organization)
+    parts.behaviors.stored.forget(organization)
     return Response(status_code=204, headers=allowance.headers)
 
 
@@ -137,14 +137,14 @@ async def create_dynamic_behavior_set_version(
     behavior = (await parsed_json(request, VersionRequest)).behavior()
     _check(parts, behavior)
     added = await asyncio.to_thread(
-        parts.behavior_versions.add,
+        parts.behaviors.versions.add,
         organization,
         dynamic_behavior_set_id,
         behavior,
         creator=asking.user,
         number=version,
     )
-    parts.stored_behaviors.forget(organization)
+    parts.behaviors.stored.forget(organization)
     response.headers.update(allowance.headers)
     return VersionCreated(new_version_number=added.number)
 
@@ -185,7 +185,7 @@ async def get_dynamic_behavior_set_versions(
     )
     wanted, descending = parsed_range(version), newest_first(sort_by)
     page = await asyncio.to_thread(
-        parts.behavior_versions.versions, organization, dynamic_behavior_set_id, wanted,
+        parts.behaviors.versions.versions, organization, dynamic_behavior_set_id, wanted,
         newest_first=descending, after=continuation_token, limit=limit,
     )  # fmt: skip
     response.headers.update(allowance.headers)
@@ -203,7 +203,7 @@ def _check(parts: Runtime, behavior: NewBehavior, services: Iterable[str] = ()) 
         UsageError: if it cannot.
         HTTPException: 404.
     """
-    parts.stored_behaviors.check(rule_of(behavior, 1))
+    parts.behaviors.stored.check(rule_of(behavior, 1))
     _check_services(parts, services)
 
 

@@ -70,7 +70,7 @@ async def get_behavior_report(
     """Compare the versions of a behaviour: every metric of each, the difference, how sure it is, and a verdict."""
     allowance = await admit(parts, asking, Permission.GET_METRIC_EVALUATION_RESULT, organization, "metric_results")
     report, due = await asyncio.to_thread(
-        parts.reporting.report, organization, behavior_id, metrics=metric_id, control=control, alpha=alpha
+        parts.metrics.reporting.report, organization, behavior_id, metrics=metric_id, control=control, alpha=alpha
     )
     response.headers.update(allowance.headers)
     return BehaviorReport(**report.as_dict(), not_evaluated=due)

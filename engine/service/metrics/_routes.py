@@ -45,7 +45,7 @@ async def evaluate_metrics(
     allowance = await admit(parts, asking, Permission.EVALUATE_METRIC, organization, "metric_evaluate")
     wanted = await parsed_json(request, EvaluateRequest)
     found = await asyncio.to_thread(
-        parts.evaluating.evaluate, organization, wanted.conversation_id, wanted.metric_ids,
+        parts.metrics.evaluating.evaluate, organization, wanted.conversation_id, wanted.metric_ids,
         up_to=wanted.evaluate_to_interaction_id, source="manual", invoked_by=asking.user,
     )  # fmt: skip
     response.headers.update(allowance.headers)
@@ -96,12 +96,12 @@ async def get_metric_evaluation_results(
         simulations=simulation_unit_test_set_run_id, since=timestamp_after, until=timestamp_before,
     )  # fmt: skip
     page = await asyncio.to_thread(
-        parts.metric_results.page, organization, wanted,
+        parts.metrics.results.page, organization, wanted,
         newest_first=descending, after=continuation_token, limit=limit,
     )  # fmt: skip
     filters = None
     if continuation_token == 0:
-        filters = FilterValues(metric_ids=list(await asyncio.to_thread(parts.metric_results.metrics, organization)))
+        filters = FilterValues(metric_ids=list(await asyncio.to_thread(parts.metrics.results.metrics, organization)))
     response.headers.update(allowance.headers)
     last = page.results[-1].number if page.results else continuation_token
     return MetricResults(
@@ -126,7 +126,7 @@ async def create_metric(
     new = await parsed_json(request, MetricRequest)
     await asyncio.to_thread(new.check)
     stored = await asyncio.to_thread(
-        parts.metrics.define, organization, new.name, new.definition(), creator=asking.user
+        parts.metrics.definitions.define, organization, new.name, new.definition(), creator=asking.user
     )  # fmt: skip
     response.headers.update(allowance.headers)
     return MetricCreated(id=stored.id)
@@ -148,7 +148,7 @@ async def get_metrics(
     """List metrics: those that are built in, then the organization's, the oldest first."""
     allowance = await admit(parts, asking, Permission.GET_METRIC, organization, "metric_list")
     page = await asyncio.to_thread(
-        listed, parts.evaluating, parts.metrics, organization, after=continuation_token, limit=limit
+        listed, parts.metrics.evaluating, parts.metrics.definitions, organization, after=continuation_token, limit=limit
     )  # fmt: skip
     response.headers.update(allowance.headers)
     return page

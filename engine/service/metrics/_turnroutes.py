@@ -31,7 +31,7 @@ async def post_turns(
     sent = await parsed_json(request, TurnsRequest, most=MOST_TURNS_BODY)
     turns = await asyncio.to_thread(new_turns, sent.turns)
     posted = await asyncio.to_thread(
-        parts.turns.post, organization, turns, user=asking.user, service=sent.service_id
+        parts.metrics.turns.post, organization, turns, user=asking.user, service=sent.service_id
     )  # fmt: skip
     response.headers.update(allowance.headers)
     return PostedTurns(

@@ -57,15 +57,15 @@ async def create_rule(
     conversation up to there, then this URL is called with what they came to."""
     allowance = await _may_change(parts, asking, organization)
     new = await parsed_json(request, RuleRequest)
-    target = None if new.url is None else parts.webhooks.checked(new.url)
-    await asyncio.to_thread(parts.evaluating.metrics, organization, new.metric_ids)  # there are these
+    target = None if new.url is None else parts.rules.webhooks.checked(new.url)
+    await asyncio.to_thread(parts.metrics.evaluating.metrics, organization, new.metric_ids)  # there are these
     rule = NewRule(
         new.name, new.behavior_id, new.version, tuple(new.metric_ids),
         None if target is None else target.url, "" if target is None else target.host,
     )  # fmt: skip
-    made = await asyncio.to_thread(parts.rules.create, organization, rule, creator=asking.user)
+    made = await asyncio.to_thread(parts.rules.definitions.create, organization, rule, creator=asking.user)
     response.headers.update(allowance.headers)
-    return RuleCreated(id=made.id, secret=parts.webhooks.secret_of(made.id))
+    return RuleCreated(id=made.id, secret=parts.rules.webhooks.secret_of(made.id))
 
 
 @router.get("/", responses={200: {"headers": RATE_HEADERS}, **answers(401, 403, 404, 408, 413, 422, 429, 500, 503)})
@@ -79,7 +79,7 @@ async def get_rules(
 ) -> RulesTold:
     """List the rules there are, the newest first. What is created meanwhile makes no page show one twice."""
     allowance = await _may_read(parts, asking, organization)
-    page = await asyncio.to_thread(parts.rules.listed, organization, after=continuation_token, limit=limit)
+    page = await asyncio.to_thread(parts.rules.definitions.listed, organization, after=continuation_token, limit=limit)
     response.headers.update(allowance.headers)
     return RulesTold(
         rules=[RuleTold.of(rule) for rule in page.rules],
@@ -98,7 +98,7 @@ async def delete_rule(
 ) -> None:
     """Delete a rule. What it still had to deliver has failed then; what it delivered can be read on."""
     allowance = await _may_change(parts, asking, organization)
-    await asyncio.to_thread(parts.rules.delete, organization, rule_id)
+    await asyncio.to_thread(parts.rules.definitions.delete, organization, rule_id)
     response.headers.update(allowance.headers)
 
 
@@ -111,9 +111,9 @@ async def get_rule_secret(
 ) -> RuleSecret:
     """Tell once more what a rule's webhooks are signed with, to whoever may create one."""
     allowance = await _may_change(parts, asking, organization)
-    rule = await asyncio.to_thread(parts.rules.find, organization, rule_id)
+    rule = await asyncio.to_thread(parts.rules.definitions.find, organization, rule_id)
     response.headers.update(allowance.headers)
-    return RuleSecret(secret=parts.webhooks.secret_of(rule.id))
+    return RuleSecret(secret=parts.rules.webhooks.secret_of(rule.id))
 
 
 @router.get(
@@ -133,7 +133,7 @@ async def get_deliveries(
     """List what a rule delivered, or will, the newest first. The rule may have been deleted."""
     allowance = await _may_read(parts, asking, organization)
     page = await asyncio.to_thread(
-        parts.deliveries.listed, organization, rule_id, state=state, after=continuation_token, limit=limit
+        parts.rules.deliveries.listed, organization, rule_id, state=state, after=continuation_token, limit=limit
     )
     response.headers.update(allowance.headers)
     return DeliveriesTold(
@@ -157,7 +157,7 @@ async def retry_delivery(
 ) -> DeliveryTold:
     """Have a failed delivery tried again, as often as a new one, and with the same body."""
     allowance = await _may_change(parts, asking, organization)
-    found = await asyncio.to_thread(parts.deliveries.again, organization, rule_id, delivery_id)
-    parts.delivering.wake()
+    found = await asyncio.to_thread(parts.rules.deliveries.again, organization, rule_id, delivery_id)
+    parts.rules.delivering.wake()
     response.headers.update(allowance.headers)
     return DeliveryTold.of(found)
