@@ -1,6 +1,7 @@
 """Stored behavior sets: listed, changed, and in force in the very turn; dealt to conversations by shares."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -287,3 +288,50 @@ def test_what_another_process_stores_is_in_force_soon(
     assert in_force() == {}
     (warning,) = caplog.messages
     assert warning == f"version 3 of behavior set {found} is never in force: costs.silence is no cost; see [costs]"
+
+
+def test_what_is_changed_while_sets_are_read_is_not_overlooked(
+    service: Service, bank: ClipBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has changed a set, and was answered, finds it changed: also where somebody was just reading it."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    stored = StoredBehaviors(sets, load_config(), bank, clock=lambda: 100.0)
+    new = NewBehavior(("bye",))
+    found = versions.create("org_1", NewSet("grief", (SERVICE,)), new, creator=service.user.id).set
+    reads: list[int] = []
+    in_force = sets.in_force
+
+    def slow(organization: str) -> Any:
+        read = in_force(organization)
+        reads.append(1)
+        if len(reads) == 1:  # read, and not yet taken in
+            versions.add("org_1", found, new, creator=service.user.id)
+            stored.forget("org_1")
+        return read
+
+    monkeypatch.setattr(sets, "in_force", slow)
+
+    def version() -> int:
+        return asyncio.run(stored.of("org_1", SERVICE, "0" * 24)).rules[found].version
+
+    assert (version(), version(), version()) == (1, 2, 2)
+    assert len(reads) == 2
+
+
+def test_what_is_not_in_force_is_not_kept(service: Service, bank: ClipBank) -> None:
+    """A process runs for months: it keeps the versions that it may need, not all that there ever were."""
+    versions = BehaviorVersions(service.database)
+    stored = StoredBehaviors(BehaviorSets(service.database), load_config(), bank)
+
+    def kept() -> int:
+        asyncio.run(stored.of("org_1", SERVICE, "0" * 24))
+        gc.collect()
+        return sum(isinstance(one, Behavior) and one.triggers == ("kept or not",) for one in gc.get_objects())
+
+    new = NewBehavior(("kept or not",))
+    found = versions.create("org_1", NewSet("grief", (SERVICE,)), new, creator=service.user.id).set
+    assert kept() == 1
+    for number in range(2, 6):
+        versions.add("org_1", found, new, creator=service.user.id, number=number)
+        stored.forget("org_1")
+        assert kept() == 1
