@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ from stopgap.engine.service.storage import (
     History,
     NewBehavior,
     NewSet,
+    _behaviorsets,
+    _conditions,
 )
 from stopgap.fillers import Behavior, ClipBank, dealt, load_config
 
@@ -335,3 +338,30 @@ def test_what_is_not_in_force_is_not_kept(service: Service, bank: ClipBank) -> N
         versions.add("org_1", found, new, creator=service.user.id, number=number)
         stored.forget("org_1")
         assert kept() == 1
+
+
+def test_two_changes_at_once_are_both_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one of them does not change it leaves as the other one has it, not as it was before both."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    found = versions.create("org_1", NewSet("old", ()), NewBehavior(("bye",)), creator=service.user.id).set
+    read, may_go_on = threading.Event(), threading.Event()
+    check = _conditions.check_user
+
+    def slow(*args: Any) -> None:  # between reading and writing
+        if threading.current_thread() is first:
+            read.set()
+            may_go_on.wait(5.0)
+        check(*args)
+
+    monkeypatch.setattr(_behaviorsets, "check_user", slow)
+    first = threading.Thread(target=lambda: sets.update("org_1", found, {"name": "new"}, user=service.user.id))
+    second = threading.Thread(target=lambda: sets.update("org_1", found, {"is_active": False}, user=service.user.id))
+    first.start()
+    assert read.wait(5.0)
+    second.start()
+    second.join(0.3)  # it waits for the first one, or has gone by
+    may_go_on.set()
+    first.join()
+    second.join()
+    changed = sets.one("org_1", found)
+    assert (changed.name, changed.is_active) == ("new", False)
