@@ -206,6 +206,25 @@ def test_other_shares_are_another_experiment(
     assert (sum(report.conversations.values()), due) == (40, 40)
 
 
+def test_a_version_that_is_dealt_no_more_is_left_out(
+    service: Service, turns: list[TurnRecord], reporting: Reporting
+) -> None:
+    """An interaction that began before the shares were changed, and was stored after, takes nobody's report away."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    new = NewBehavior(("refund",))
+    stored = versions.create("org_1", NewSet("refunds", (SERVICE,)), new, creator=service.user.id).set
+    for _ in range(2):
+        versions.add("org_1", stored, new, creator=service.user.id)
+    sets.update("org_1", stored, {"shares": {2: 0.5, 3: 0.5}}, user=service.user.id)
+    service.hands.at += 1.0
+    numbers = {turn.session: 1 + place % 3 for place, turn in enumerate(turns[::2])}
+    post(service, [replace(turn, behavior=None, assigned=((stored, numbers[turn.session]),)) for turn in turns])
+    report, _ = reporting.report("org_1", stored, metrics=IDS)
+    assert list(report.conversations) == [2, 3]
+    assert report.sample_ratio is not None
+    assert not report.sample_ratio.broken
+
+
 # The endpoint and the command -------------------------------------------------------------------------------------
 
 
