@@ -1,5 +1,6 @@
 """Versions of a behaviour compared in the service: what it adds up is what one has in one's hands."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -174,6 +175,39 @@ def test_a_metric_that_cannot_be_evaluated_holds_up_nothing(
         assert reevaluating.evaluate_due() == 1
     assert "are not evaluated: there is no such metric" in caplog.text
     assert reevaluating.evaluate_due() == 0
+
+
+def test_a_mistake_in_evaluating_does_not_end_it(
+    service: Service, turns: list[TurnRecord], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody has thought of is logged, holds up no other conversation, and does not show when a process ends."""
+    evaluating, arms = Evaluating(service.database), Arms(service.database)
+    reevaluating = Reevaluating(arms, Metrics(service.database), evaluating, poll_s=0.01)
+    post(service, turns[:2])
+    service.hands.at += IDLE_S + 1.0
+    due, failures = arms.due, [RuntimeError("in looking"), RuntimeError("in looking")]
+
+    def failing(*_: object, **__: object) -> Any:
+        raise RuntimeError("in evaluating")
+
+    def looking(most: int) -> Any:
+        if failures:
+            raise failures.pop()
+        return due(most)
+
+    monkeypatch.setattr(evaluating, "evaluate", failing)
+    monkeypatch.setattr(arms, "due", looking)
+
+    async def run() -> None:
+        reevaluating.start()
+        async with asyncio.timeout(10.0):
+            while "failed inside" not in caplog.text:
+                await asyncio.sleep(0.01)
+        await reevaluating.close()
+
+    asyncio.run(run())
+    assert caplog.text.count("it is tried again") == 1
+    assert due(10) == ()
 
 
 def test_other_shares_are_another_experiment(
