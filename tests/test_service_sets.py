@@ -192,9 +192,11 @@ def test_sets_are_listed_and_changed(api: Running, http: httpx.Client) -> None:
         ({"fillers": {"phrases": ["nobody says that"]}}, 422, "fillers.phrases[0] = 'nobody says that'"),
         ({"fillers": {"kinds": ["music"]}}, 422, "fillers.kinds"),
         ({"fillers": {"after_s": 11}}, 422, "fillers.after_s"),
+        ({"fillers": {"phrase": ["nobody says that"]}}, 422, "fillers.phrase"),
+        ({"limits": {"per_hour": 1}}, 422, "limits.per_hour"),
         ({"limits": {"per_turn": -1}}, 422, "limits.per_turn"),
-        ({"costs": {"silence": 1.0}}, 422, "costs.silence is no cost"),
-        ({"costs": {"phrase": -1.0}}, 422, "costs.phrase = -1.0 is no cost"),
+        ({"costs": {"silence": 1.0}}, 422, "costs.silence is no cost; write one of silence_free_s, silence_slope,"),
+        ({"costs": {"phrase": -1.0}}, 422, "costs.phrase = -1.0 is no cost: input should be greater than"),
     ],
 )
 def test_what_could_not_be_in_force_is_refused(
@@ -290,7 +292,7 @@ def test_what_another_process_stores_is_in_force_soon(
     stored.forget("org_1")
     assert in_force() == {}
     (warning,) = caplog.messages
-    assert warning == f"version 3 of behavior set {found} is never in force: costs.silence is no cost; see [costs]"
+    assert warning.startswith(f"version 3 of behavior set {found} is never in force: costs.silence is no cost; write ")
 
 
 def test_what_is_changed_while_sets_are_read_is_not_overlooked(
