@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Self
 
 from ._override import Behavior, ConfiguredBehavior
-from ._triggers import Signals
+from ._triggers import Patience, Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +41,9 @@ class Behaviors:
         return any(rule.needs_wait for rule in self.rules.values())
 
     def triggered(self, signals: Signals) -> str | None:
-        """Return the name of the first one that is triggered in a turn of which *signals* are known."""
-        return next((name for name, rule in self.rules.items() if rule.fires(signals)), None)
+        """Return the name of the first one that is triggered in a turn of which *signals* are known.
+
+        It takes 0.1 s at most for the patterns of all of them: an event loop may be what waits.
+        """
+        patience = Patience()
+        return next((name for name, rule in self.rules.items() if rule.fires(signals, patience)), None)

@@ -283,12 +283,13 @@ class Config(Section):
         limits = self.limits.model_copy(update=behavior.limits.model_dump(exclude_none=True))
         unknown = behavior.costs.keys() - Costs.model_fields.keys()
         if unknown:
-            raise ValueError(f"costs.{min(unknown)} is no cost; see [costs]")
+            raise ValueError(f"costs.{min(unknown)[:40]} is no cost; write one of {', '.join(Costs.model_fields)}")
         try:
             return limits, Costs(**{**self.costs.model_dump(), **behavior.costs}) if behavior.costs else self.costs
         except ValidationError as exc:
-            wrong = str(exc.errors()[0]["loc"][0])
-            raise ValueError(f"costs.{wrong} = {behavior.costs[wrong]} is no cost") from None
+            first = exc.errors(include_url=False)[0]
+            wrong, said = str(first["loc"][0]), first["msg"][:1].lower() + first["msg"][1:]
+            raise ValueError(f"costs.{wrong} = {behavior.costs[wrong]} is no cost: {said}") from None
 
 
 _ENABLED = KindSettings()

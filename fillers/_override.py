@@ -1,12 +1,13 @@
 """What differs for an agent, a tool, or a behaviour that was triggered."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from ._assignment import dealt
 from ._kinds import Kind
-from ._triggers import Signals, parsed_trigger
+from ._triggers import Patience, Signals, Trigger, parsed_trigger
 from ._validation import Section
 
 Count = Annotated[int, Field(ge=0, strict=True)] | Literal["unlimited"]
@@ -73,14 +74,24 @@ class Behavior(Section):
             parsed_trigger(text)
         return triggers
 
+    @cached_property
+    def _parsed(self) -> tuple[Trigger, ...]:
+        return tuple(parsed_trigger(text) for text in self.triggers)
+
     @property
     def needs_wait(self) -> bool:
         """Whether a trigger asks for the predicted wait."""
-        return any(parsed_trigger(text).needs_wait for text in self.triggers)
+        return any(trigger.needs_wait for trigger in self._parsed)
 
-    def fires(self, signals: Signals) -> bool:
-        """Return whether any trigger speaks for a turn of which *signals* are known."""
-        return any(parsed_trigger(text).fires(signals) for text in self.triggers)
+    def fires(self, signals: Signals, patience: Patience | None = None) -> bool:
+        """Return whether any trigger speaks for a turn of which *signals* are known.
+
+        Args:
+            signals: Of the turn.
+            patience: What is left of it, where other behaviours were asked before; None: all.
+        """
+        left = Patience() if patience is None else patience
+        return any(trigger.fires(signals, left) for trigger in self._parsed)
 
 
 class Alternative(Behavior):

@@ -1,6 +1,7 @@
 """Behaviours: what triggers them, and what they change in that very turn."""
 
 import gc
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,8 @@ def test_triggers(trigger: str, fires: Signals, does_not: Signals) -> None:
         ({"triggers": []}, "behaviors.x.triggers"),
         ({"triggers": ["..."]}, "'...' triggers nothing"),
         ({"triggers": ["/(/"]}, "/(/ is no regular expression"),
+        ({"triggers": [f"/{'(' * 450}a{')' * 450}/"]}, "is nested too deep; write fewer brackets"),
+        ({"triggers": [f"/{'a' * 1001}/"]}, "a pattern has 1001 characters; write at most 1000"),
         ({"triggers": ["wait>long"]}, 'write "wait>2.5"'),
         ({"triggers": ["turn<3"]}, 'write "turn=1" or "turn>3"'),
         ({"triggers": ["tool:"]}, "'tool:' triggers nothing"),
@@ -114,6 +117,24 @@ def test_what_cannot_be_is_told(behavior: dict[str, Any], sentence: str, open_se
 def test_a_pattern_that_takes_too_long_does_not_match() -> None:
     """The user's words can hold up nobody."""
     assert not Behavior(triggers=("/(a+)+$/",)).fires(Signals("a" * 3000 + "!"))
+
+
+def test_patterns_share_the_time_that_one_choice_may_take() -> None:
+    """Each of hundreds may be a slow one: together they hold up nobody, and what needs no pattern is still found."""
+    slow = {f"{n}": Behavior(triggers=tuple(f"/(a+)+b{n}c{m}$/" for m in range(50))) for n in range(4)}
+    behaviors = Behaviors({**slow, "shouts": Behavior(triggers=("hello",))})
+    began_at = time.perf_counter()
+    assert behaviors.triggered(Signals("hello " + "a" * 3000 + "!")) == "shouts"
+    assert time.perf_counter() - began_at < 1.0  # each on its own would take 4 s
+
+
+def test_many_phrases_cost_little() -> None:
+    """What the user said is put in order once, not for every phrase that is looked for."""
+    behaviors = Behaviors({str(n): Behavior(triggers=(f"phrase {n}",)) for n in range(5000)})
+    assert behaviors.triggered(Signals()) is None  # triggers are read when they are first asked
+    began_at = time.perf_counter()
+    assert behaviors.triggered(Signals("hello there " * 333)) is None
+    assert time.perf_counter() - began_at < 0.5  # 1.7 s if each did
 
 
 def test_words_change_the_turn_in_which_they_are_said(open_session: Any, clock: VirtualClock) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -25,11 +26,13 @@ from service_helpers import SERVICE, NewUrl, Service, Worker, interaction, set_u
 from service_rig import SERVICE as DESK
 from service_rig import Running, a_config, running, signed_in
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from stopgap.engine.service.behaviors._forms import VersionRequest
 from stopgap.engine.service.behaviors._versionquery import newest_first, parsed_range
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
     Accounts,
+    BehaviorSets,
     BehaviorVersions,
     Conversations,
     Database,
@@ -652,3 +655,45 @@ def test_the_schema_before_is_brought_up_to_date(url: str, monkeypatch: pytest.M
         assert History(database).read("org_1", lease.conversation, user=user.id) == told
         first = BehaviorVersions(database).create("org_1", NewSet("a set"), NewBehavior(("x",)), creator=user.id)
         assert BehaviorVersions(database).versions("org_1", first.set).versions == (first,)
+
+
+def test_behavior_sets_of_the_schema_before_stay(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their versions, which refer to them: sets that have decided nothing so far go on doing so."""
+    upgrade: Callable[..., object] = command.upgrade
+    user, stored = "a" * 24, "b" * 24
+    before_that = [
+        "INSERT INTO organizations (id, created_at) VALUES ('org_1', 1.0)",
+        f"INSERT INTO users (id, organization_id, permissions, created_at) VALUES ('{user}', 'org_1', '[]', 1.0)",
+        "INSERT INTO behavior_sets (id, organization_id, name, creator_id, created_at, version_count) "
+        f"VALUES ('{stored}', 'org_1', 'a set', '{user}', 2.0, 1)",
+        "INSERT INTO behavior_versions (id, set_id, number, conversation_triggers, actions, creator_id, created_at) "
+        f"VALUES ('{'c' * 24}', '{stored}', 1, '[\"x\"]', '[]', '{user}', 2.0)",
+    ]
+    with monkeypatch.context() as before:
+        before.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
+        before.setattr(schema, "newest", lambda: "0002")
+        Database.migrate(url)
+        with contextlib.closing(Database.open(url)) as database, database.changing() as connection:
+            for statement in before_that:
+                connection.execute(text(statement))
+    assert Database.migrate(url) == ("0002", schema.newest())
+    with contextlib.closing(Database.open(url)) as database:
+        (found,) = BehaviorSets(database).all("org_1")
+        assert (found.id, found.is_active, found.shares, found.services) == (stored, False, None, ())
+        assert (found.updated_by, found.updated_at, found.version_count) == (user, 2.0, 1)
+        (version,) = BehaviorVersions(database).versions("org_1", stored).versions
+        assert (version.conversation_triggers, version.changes) == (("x",), {})
+        with pytest.raises(IntegrityError), database.changing() as connection:  # references are looked at again
+            connection.execute(text("DELETE FROM behavior_sets"))
+
+
+def test_a_migration_that_leaves_rows_without_what_they_refer_to(tmp_path: Path) -> None:
+    """SQLite does not look while tables are made anew: it is looked at in the end, and nothing has happened then."""
+    url = f"sqlite:///{tmp_path / 'service.db'}"
+    Database.migrate(url)
+    with contextlib.closing(sqlite3.connect(tmp_path / "service.db")) as base, base:
+        base.execute(
+            f"INSERT INTO users (id, organization_id, permissions, created_at) VALUES ('{'a' * 24}', 'x', 1, 1)"
+        )
+    with pytest.raises(SchemaError, match="rows of users refer to organizations that there are not"):
+        Database.migrate(url)

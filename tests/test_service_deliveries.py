@@ -9,16 +9,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from conftest import Run
 from service_helpers import NewUrl, Service, set_up
 from service_serving import create, interact, serving, signed_in
 from service_serving import set_up as set_up_by_command
+from sqlalchemy import update
 from stopgap.engine.service._settings import behavior_id
+from stopgap.engine.service.rules import _posting
 from stopgap.engine.service.rules._delivering import PER_HOST
 from stopgap.engine.service.rules._signing import rule_secret
 from stopgap.engine.service.storage import Claimed, Database, DatabaseError, Deliveries, NotFoundError
+from stopgap.engine.service.storage._ruletables import RULES
 from stopgap.service import verified
 from webhook_receiver import (
     BEHAVIOR,
@@ -244,6 +248,31 @@ def test_names_are_looked_up_apart(office: Office, monkeypatch: pytest.MonkeyPat
     assert call.line == "POST /a%20b?c=%C3%BC HTTP/1.1"
     assert call.headers["host"] == f"localhost:{port}"
     assert [name.startswith("stopgap-resolving") for name in threads] == [True]
+
+
+def test_an_address_that_swallows_all(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers there, not even to refuse: the name's next address is tried while there is time."""
+    real = socket.getaddrinfo
+    connect = httpcore.AnyIOBackend.connect_tcp
+
+    def looked_up(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        found = real("127.0.0.1", port, *args, **more)
+        return [(*found[0][:4], ("192.0.2.1", port)), *found]
+
+    async def connected(self: Any, host: str, port: int, timeout: float | None, *args: Any) -> Any:
+        if host == "192.0.2.1":
+            await asyncio.sleep(60.0 if timeout is None else timeout)
+            raise httpcore.ConnectTimeout
+        return await connect(self, host, port, timeout, *args)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connected)
+    monkeypatch.setattr(_posting, "CONNECT_S", 0.1)
+    with receiving() as receiver:
+        rule = office.rule(receiver)
+        office.triggered(1)
+        office.deliver(receiver, total_s=5.0)
+    assert office.only(rule).state == "delivered"
 
 
 def test_a_host_that_may_not_be_called_any_more(office: Office) -> None:
@@ -486,6 +515,18 @@ def test_a_rule_that_is_deleted_meanwhile(office: Office) -> None:
         asyncio.run(once())
         found = office.only(rule)
     assert (found.state, found.last_problem, found.last_status) == ("failed", "rule deleted", None)
+
+
+def test_a_rule_that_is_deleted_while_an_interaction_is_stored(office: Office) -> None:
+    """The one did not see the other: nothing is called for a rule that there is no more."""
+    with receiving() as receiver:
+        rule = office.rule(receiver)
+        office.triggered(1)
+        with office.service.database.changing() as connection:
+            connection.execute(update(RULES).values(deleted_at=office.hands.at))
+        office.deliver(receiver)
+        assert receiver.calls == []
+    assert (office.only(rule).state, office.only(rule).last_problem) == ("failed", "rule deleted")
 
 
 def test_proxies_of_the_environment_are_not_used(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

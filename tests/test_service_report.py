@@ -1,5 +1,6 @@
 """Versions of a behaviour compared in the service: what it adds up is what one has in one's hands."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -176,6 +177,39 @@ def test_a_metric_that_cannot_be_evaluated_holds_up_nothing(
     assert reevaluating.evaluate_due() == 0
 
 
+def test_a_mistake_in_evaluating_does_not_end_it(
+    service: Service, turns: list[TurnRecord], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody has thought of is logged, holds up no other conversation, and does not show when a process ends."""
+    evaluating, arms = Evaluating(service.database), Arms(service.database)
+    reevaluating = Reevaluating(arms, Metrics(service.database), evaluating, poll_s=0.01)
+    post(service, turns[:2])
+    service.hands.at += IDLE_S + 1.0
+    due, failures = arms.due, [RuntimeError("in looking"), RuntimeError("in looking")]
+
+    def failing(*_: object, **__: object) -> Any:
+        raise RuntimeError("in evaluating")
+
+    def looking(most: int) -> Any:
+        if failures:
+            raise failures.pop()
+        return due(most)
+
+    monkeypatch.setattr(evaluating, "evaluate", failing)
+    monkeypatch.setattr(arms, "due", looking)
+
+    async def run() -> None:
+        reevaluating.start()
+        async with asyncio.timeout(10.0):
+            while "failed inside" not in caplog.text:
+                await asyncio.sleep(0.01)
+        await reevaluating.close()
+
+    asyncio.run(run())
+    assert caplog.text.count("it is tried again") == 1
+    assert due(10) == ()
+
+
 def test_other_shares_are_another_experiment(
     service: Service, turns: list[TurnRecord], reporting: Reporting, reevaluating: Reevaluating
 ) -> None:
@@ -204,6 +238,25 @@ def test_other_shares_are_another_experiment(
     post(service, mine[80:])
     report, due = reporting.report("org_1", stored, metrics=IDS)
     assert (sum(report.conversations.values()), due) == (40, 40)
+
+
+def test_a_version_that_is_dealt_no_more_is_left_out(
+    service: Service, turns: list[TurnRecord], reporting: Reporting
+) -> None:
+    """An interaction that began before the shares were changed, and was stored after, takes nobody's report away."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    new = NewBehavior(("refund",))
+    stored = versions.create("org_1", NewSet("refunds", (SERVICE,)), new, creator=service.user.id).set
+    for _ in range(2):
+        versions.add("org_1", stored, new, creator=service.user.id)
+    sets.update("org_1", stored, {"shares": {2: 0.5, 3: 0.5}}, user=service.user.id)
+    service.hands.at += 1.0
+    numbers = {turn.session: 1 + place % 3 for place, turn in enumerate(turns[::2])}
+    post(service, [replace(turn, behavior=None, assigned=((stored, numbers[turn.session]),)) for turn in turns])
+    report, _ = reporting.report("org_1", stored, metrics=IDS)
+    assert list(report.conversations) == [2, 3]
+    assert report.sample_ratio is not None
+    assert not report.sample_ratio.broken
 
 
 # The endpoint and the command -------------------------------------------------------------------------------------

@@ -261,3 +261,26 @@ def test_what_is_stored_is_bounded(service: Service) -> None:
     ):
         with pytest.raises(UsageError, match=says):
             make()
+
+
+def test_a_rule_that_comes_late_does_not_replace_what_was_found_of_all_turns(service: Service) -> None:
+    """A receiver that hangs for an hour holds up rules; reports go on comparing whole conversations."""
+    (conversation,) = conversations(service, 1)
+    (turn,) = Turns(service.database).of("org_1", conversation)
+    metric = METRIC_IDS[0]
+
+    def save(value: float, up_to: str | None, source: MetricSource = "post-session") -> tuple[Any, Any]:
+        results = [NewResult(metric, value, (), "because")]
+        save_results(
+            service.database, "org_1", conversation, results, source=source, up_to=up_to, invoked_by=service.user.id
+        )  # fmt: skip
+        (found,) = MetricResults(service.database).page("org_1", ResultFilter(sources=(source,))).results
+        return found.value, found.up_to
+
+    assert save(1.0, turn.interaction) == (1.0, turn.interaction)
+    assert save(2.0, turn.interaction) == (2.0, turn.interaction)
+    assert save(3.0, None) == (3.0, None)
+    assert save(4.0, turn.interaction) == (3.0, None)
+    assert save(5.0, None) == (5.0, None)
+    assert save(6.0, None, "manual") == (6.0, None)
+    assert save(7.0, turn.interaction, "manual") == (7.0, turn.interaction)

@@ -256,7 +256,7 @@ def test_a_failed_delivery_is_tried_again(http: httpx.Client, receiver: Receiver
         {"behavior_id": "B" * 24}, {"behavior_id": None}, {"version": 0}, {"version": -1}, {"version": "1"},
         {"version": 1.5}, {"version": True}, {"version": 2**31}, {"metric_ids": [METRIC] * 2}, {"metric_ids": ["x"]},
         {"metric_ids": [f"{n:024x}" for n in range(11)]}, {"metric_ids": METRIC}, {"metric_ids": []},
-        {"metric_ids": ...}, {"url": ""}, {"url": "https://not.allowed.example/"}, {"url": "http://127.0.0.1:1/"},
+        {"metric_ids": ...}, {"versions": 2}, {"url": ""}, {"url": "https://not.allowed.example/"}, {"url": "http://127.0.0.1:1/"},
         {"url": "ftp://x/"}, {"url": 1}, {"url": "https://u:p@127.0.0.1/"}, {"url": "https://" + "x" * 3000},
     ],
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """Stored behavior sets: listed, changed, and in force in the very turn; dealt to conversations by shares."""
 
 import asyncio
+import gc
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +25,8 @@ from stopgap.engine.service.storage import (
     History,
     NewBehavior,
     NewSet,
+    _behaviorsets,
+    _conditions,
 )
 from stopgap.fillers import Behavior, ClipBank, dealt, load_config
 
@@ -188,9 +192,11 @@ def test_sets_are_listed_and_changed(api: Running, http: httpx.Client) -> None:
         ({"fillers": {"phrases": ["nobody says that"]}}, 422, "fillers.phrases[0] = 'nobody says that'"),
         ({"fillers": {"kinds": ["music"]}}, 422, "fillers.kinds"),
         ({"fillers": {"after_s": 11}}, 422, "fillers.after_s"),
+        ({"fillers": {"phrase": ["nobody says that"]}}, 422, "fillers.phrase"),
+        ({"limits": {"per_hour": 1}}, 422, "limits.per_hour"),
         ({"limits": {"per_turn": -1}}, 422, "limits.per_turn"),
-        ({"costs": {"silence": 1.0}}, 422, "costs.silence is no cost"),
-        ({"costs": {"phrase": -1.0}}, 422, "costs.phrase = -1.0 is no cost"),
+        ({"costs": {"silence": 1.0}}, 422, "costs.silence is no cost; write one of silence_free_s, silence_slope,"),
+        ({"costs": {"phrase": -1.0}}, 422, "costs.phrase = -1.0 is no cost: input should be greater than"),
     ],
 )
 def test_what_could_not_be_in_force_is_refused(
@@ -286,4 +292,78 @@ def test_what_another_process_stores_is_in_force_soon(
     stored.forget("org_1")
     assert in_force() == {}
     (warning,) = caplog.messages
-    assert warning == f"version 3 of behavior set {found} is never in force: costs.silence is no cost; see [costs]"
+    assert warning.startswith(f"version 3 of behavior set {found} is never in force: costs.silence is no cost; write ")
+
+
+def test_what_is_changed_while_sets_are_read_is_not_overlooked(
+    service: Service, bank: ClipBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has changed a set, and was answered, finds it changed: also where somebody was just reading it."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    stored = StoredBehaviors(sets, load_config(), bank, clock=lambda: 100.0)
+    new = NewBehavior(("bye",))
+    found = versions.create("org_1", NewSet("grief", (SERVICE,)), new, creator=service.user.id).set
+    reads: list[int] = []
+    in_force = sets.in_force
+
+    def slow(organization: str) -> Any:
+        read = in_force(organization)
+        reads.append(1)
+        if len(reads) == 1:  # read, and not yet taken in
+            versions.add("org_1", found, new, creator=service.user.id)
+            stored.forget("org_1")
+        return read
+
+    monkeypatch.setattr(sets, "in_force", slow)
+
+    def version() -> int:
+        return asyncio.run(stored.of("org_1", SERVICE, "0" * 24)).rules[found].version
+
+    assert (version(), version(), version()) == (1, 2, 2)
+    assert len(reads) == 2
+
+
+def test_what_is_not_in_force_is_not_kept(service: Service, bank: ClipBank) -> None:
+    """A process runs for months: it keeps the versions that it may need, not all that there ever were."""
+    versions = BehaviorVersions(service.database)
+    stored = StoredBehaviors(BehaviorSets(service.database), load_config(), bank)
+
+    def kept() -> int:
+        asyncio.run(stored.of("org_1", SERVICE, "0" * 24))
+        gc.collect()
+        return sum(isinstance(one, Behavior) and one.triggers == ("kept or not",) for one in gc.get_objects())
+
+    new = NewBehavior(("kept or not",))
+    found = versions.create("org_1", NewSet("grief", (SERVICE,)), new, creator=service.user.id).set
+    assert kept() == 1
+    for number in range(2, 6):
+        versions.add("org_1", found, new, creator=service.user.id, number=number)
+        stored.forget("org_1")
+        assert kept() == 1
+
+
+def test_two_changes_at_once_are_both_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one of them does not change it leaves as the other one has it, not as it was before both."""
+    versions, sets = BehaviorVersions(service.database), BehaviorSets(service.database)
+    found = versions.create("org_1", NewSet("old", ()), NewBehavior(("bye",)), creator=service.user.id).set
+    read, may_go_on = threading.Event(), threading.Event()
+    check = _conditions.check_user
+
+    def slow(*args: Any) -> None:  # between reading and writing
+        if threading.current_thread() is first:
+            read.set()
+            may_go_on.wait(5.0)
+        check(*args)
+
+    monkeypatch.setattr(_behaviorsets, "check_user", slow)
+    first = threading.Thread(target=lambda: sets.update("org_1", found, {"name": "new"}, user=service.user.id))
+    second = threading.Thread(target=lambda: sets.update("org_1", found, {"is_active": False}, user=service.user.id))
+    first.start()
+    assert read.wait(5.0)
+    second.start()
+    second.join(0.3)  # it waits for the first one, or has gone by
+    may_go_on.set()
+    first.join()
+    second.join()
+    changed = sets.one("org_1", found)
+    assert (changed.name, changed.is_active) == ("new", False)

@@ -161,6 +161,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (a_record("s", outcome="waiting"), "turns.1: it is not over yet; post it when it is"),
     (a_record(""), "turns.1: session: write 1 to 200 characters"),
     (a_record("s", id="x" * 201), "turns.1: id: write 1 to 200 characters"),
+    (a_record("s", behavior=["x" * 201, 1]), "turns.1: behavior: write 1 to 200 characters"),
+    (a_record("s", assigned=[["a", 1], ["", 1]]), "turns.1: assigned: write 1 to 200 characters"),
     (a_record("s", speech_ended_at=-1.0), "turns.1: speech_ended_at: write a number of seconds from 0 to 1e+11"),
     (a_record("s", speech_ended_at=1e12), "turns.1: speech_ended_at: write"),
     (a_record("s", began_s=1e300), "turns.1: it holds what no record does"),

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import random
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
@@ -213,17 +215,29 @@ def test_waits_double_within_bounds(seed: int) -> None:
     assert retrying.again("x", 12).state == "failed"
 
 
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have local time differ from UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
         ("120", 120.0), (" 7 ", 7.0), ("0", 0.0), (None, 0.0), ("", 0.0), ("-5", 0.0), ("soon", 0.0), ("1.5", 0.0),
         ("9" * 5000, 999_999_999.0), ("٣", 0.0),
         ("Tue, 14 Nov 2023 22:14:20 GMT", 59.75), ("Tue, 14 Nov 2023 22:00:00 GMT", 0.0),
+        ("Tue Nov 14 22:14:20 2023", 59.75), ("Tuesday, 14-Nov-23 22:14:20 GMT", 59.75),
         ("Tue, 99 Nov 2023 22:14:20 GMT", 0.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 251_702_300_798.75),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("new_york")
 def test_receivers_ask_for_time(header: str | None, seconds: float) -> None:
-    """In seconds, or until a date; what cannot be read asks for none."""
+    """In seconds, or until a date, wherever the service runs; what cannot be read asks for none."""
     assert asked_s(header, NOW) == seconds
     waited = Retrying().after(429, header, 1, NOW).after_s
     assert waited <= 3600.0

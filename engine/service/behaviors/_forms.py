@@ -58,7 +58,13 @@ class ChangeToolCandidates(Part):
 BehaviorAction = Annotated[InjectInstruction | ChangeToolCandidates, Field(discriminator="type")]
 
 
-class FillerChanges(Part):
+class OwnPart(Part):
+    """A part that is this service's own: what it does not know is a slip, not a newer field of the API."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FillerChanges(OwnPart):
     """Which fillers may be heard."""
 
     silent: bool | None = None
@@ -70,7 +76,7 @@ class FillerChanges(Part):
 Most = Annotated[int, Field(ge=0)] | Literal["unlimited"]
 
 
-class LimitChanges(Part):
+class LimitChanges(OwnPart):
     """How many fillers may be heard."""
 
     per_turn: Most | None = None

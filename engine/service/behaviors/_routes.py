@@ -48,7 +48,8 @@ async def create_dynamic_behavior_set(
     )
     wanted = await parsed_json(request, SetRequest)
     new, behavior = wanted.new(), wanted.initial_version.behavior()
-    _check(parts, behavior, wanted.applied_to_services)
+    # in a thread: fifty patterns take a while to be read
+    await asyncio.to_thread(_check, parts, behavior, wanted.applied_to_services)
     first = await asyncio.to_thread(parts.behaviors.versions.create, organization, new, behavior, creator=asking.user)
     parts.behaviors.stored.forget(organization)
     response.headers.update(allowance.headers)
@@ -135,7 +136,7 @@ async def create_dynamic_behavior_set_version(
         parts, asking, Permission.UPDATE_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_create"
     )
     behavior = (await parsed_json(request, VersionRequest)).behavior()
-    _check(parts, behavior)
+    await asyncio.to_thread(_check, parts, behavior)
     added = await asyncio.to_thread(
         parts.behaviors.versions.add,
         organization,

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -14,6 +16,8 @@ logger = logging.getLogger("stopgap.service")
 
 FRESH_S = 2.0
 """s after which sets are read again: so long another process's change may go unnoticed."""
+_WRITTEN = {"triggers": "conversation_triggers", "instruction": "actions", "tool_candidates": "actions"}
+"""What a request calls the parts of a `Behavior`."""
 Rules = Mapping[int, Behavior]
 """By version."""
 
@@ -38,7 +42,8 @@ def rule_of(stored: NewBehavior | BehaviorVersion, number: int) -> Behavior:
         )  # fmt: skip
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])).replace("triggers", "conversation_triggers")
+        head, *rest = map(str, first["loc"])
+        place = ".".join([_WRITTEN.get(head, head), *rest])
         raise UsageError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
@@ -56,10 +61,10 @@ class StoredBehaviors:
         self, sets: BehaviorSets, config: Config, bank: ClipBank, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._sets, self._config, self._bank, self._clock = sets, config, bank, clock
-        self._known: dict[str, tuple[float, tuple[tuple[BehaviorSet, Rules], ...]]] = {}
+        self._known: dict[str, _Known] = {}
         self._reading: dict[str, asyncio.Lock] = {}
-        self._rules: dict[str, Behavior | None] = {}
-        """By the version's id; None: it cannot be in force."""
+        self._changes = 0
+        """How often `forget` was called."""
 
     def check(self, rule: Behavior) -> None:
         """Check that *rule* can be in force here.
@@ -95,32 +100,57 @@ class StoredBehaviors:
 
     def forget(self, organization: str) -> None:
         """Read the organization's sets again before they are used next: they were changed."""
-        self._known.pop(organization, None)
+        self._changes += 1
+        known = self._known.get(organization)
+        if known is not None:
+            self._known[organization] = replace(known, read_at=-math.inf)
 
     async def _current(self, organization: str) -> tuple[tuple[BehaviorSet, Rules], ...]:
         known = self._known.get(organization)
-        if known is None or self._clock() - known[0] > FRESH_S:
+        if known is None or not self._is_fresh(known):
             lock = self._reading.setdefault(organization, asyncio.Lock())
             async with lock:  # of those who come meanwhile, only one reads
-                known = self._known.get(organization)
-                if known is None or self._clock() - known[0] > FRESH_S:
-                    began_at = self._clock()
-                    stored = await asyncio.to_thread(self._sets.in_force, organization)
-                    found = tuple((one, self._as_rules(versions)) for one, versions in stored)
-                    known = self._known[organization] = began_at, found
-        return known[1]
+                known = self._known.get(organization, _Known())
+                if not self._is_fresh(known):
+                    began_at, changes = self._clock(), self._changes
+                    known = await asyncio.to_thread(self._read, organization, known.rules)
+                    # what was changed meanwhile may not be in it: whoever comes next reads again
+                    known = replace(known, read_at=began_at if changes == self._changes else -math.inf)
+                    self._known[organization] = known
+        return known.sets
 
-    def _as_rules(self, versions: tuple[BehaviorVersion, ...]) -> Rules:
-        rules = {version.number: self._rule(version) for version in versions}
-        return {number: rule for number, rule in rules.items() if rule is not None}
+    def _is_fresh(self, known: "_Known") -> bool:
+        return self._clock() - known.read_at <= FRESH_S
+
+    def _read(self, organization: str, ready: Mapping[str, Behavior | None]) -> "_Known":
+        """Read the organization's sets, in a thread. Versions never change: what is *ready* is not made anew."""
+        stored = self._sets.in_force(organization)
+        rules = {
+            version.id: ready[version.id] if version.id in ready else self._rule(version)
+            for _, versions in stored
+            for version in versions
+        }
+        sets = (
+            (one, {v.number: rule for v in versions if (rule := rules[v.id]) is not None}) for one, versions in stored
+        )
+        return _Known(tuple(sets), rules)
 
     def _rule(self, version: BehaviorVersion) -> Behavior | None:
-        if version.id not in self._rules:
-            try:
-                rule = rule_of(version, version.number)
-                self.check(rule)
-                self._rules[version.id] = rule
-            except UsageError as exc:
-                logger.warning("version %d of behavior set %s is never in force: %s", version.number, version.set, exc)
-                self._rules[version.id] = None
-        return self._rules[version.id]
+        try:
+            rule = rule_of(version, version.number)
+            self.check(rule)
+        except UsageError as exc:
+            logger.warning("version %d of behavior set %s is never in force: %s", version.number, version.set, exc)
+            return None
+        return rule
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An organization's sets, as they were read."""
+
+    sets: tuple[tuple[BehaviorSet, Rules], ...] = ()
+    rules: Mapping[str, Behavior | None] = field(default_factory=dict)
+    """By the version's id; None: it cannot be in force."""
+    read_at: float = -math.inf
+    """s on the clock."""

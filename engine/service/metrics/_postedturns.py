@@ -24,7 +24,9 @@ LATEST_S = 1e11
 LONGEST_MS = 3_600_000.0
 """ms of a wait: what a trace may hold."""
 _UNSTORABLE = str.maketrans({0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")})
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+MOST_NAME = 200
+"""Characters of what a turn, a session, an agent or a behaviour is called."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MOST_NAME)]
 Ms = Annotated[float, Field(ge=0, le=LONGEST_MS)]
 
 
@@ -107,9 +109,12 @@ def _from_record(data: Mapping[str, Any]) -> NewTurn:
     record = record_of(data)
     if record.outcome == "waiting":
         raise UsageError("it is not over yet; post it when it is, for what is posted stays as it is")
-    for what in ("id", "session"):
-        if not 1 <= len(getattr(record, what)) <= 200:
-            raise UsageError(f"{what}: write 1 to 200 characters")
+    names = [("id", record.id), ("session", record.session), *(("assigned", name) for name, _ in record.assigned)]
+    if record.behavior is not None:
+        names.append(("behavior", record.behavior[0]))
+    for what, name in names:
+        if not 1 <= len(name) <= MOST_NAME:
+            raise UsageError(f"{what}: write 1 to {MOST_NAME} characters")
     if not 0.0 <= record.speech_ended_at <= LATEST_S:
         raise UsageError(f"speech_ended_at: write a number of seconds from 0 to {LATEST_S:g}")
     facts_of(record)  # what cannot be measured is not taken in

@@ -45,12 +45,14 @@ class Reevaluating:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="stopgap-evaluating")
 
     async def close(self) -> None:
-        """End. What is left stays due."""
+        """End, once the conversation is done that is just evaluated. What is left stays due."""
         self._closing = True
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        with suppress(TimeoutError):  # nothing, done when the thread is
+            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._thread, bool), CLOSE_S)
         self._thread.shutdown(wait=False)
 
     def evaluate_due(self) -> int:
@@ -74,10 +76,10 @@ class Reevaluating:
             try:
                 await loop.run_in_executor(self._thread, self.evaluate_due)
                 self._warned = False
-            except DatabaseError as exc:
+            except Exception:  # the database is away, for one: what is due stays so
                 if not self._warned:
                     self._warned = True
-                    logger.warning("metrics are not evaluated for now: %s", exc)
+                    logger.warning("metrics are not evaluated for now; it is tried again", exc_info=True)
             await asyncio.sleep(self._poll_s)
 
     def _evaluate(self, due: DueConversation) -> None:
@@ -88,6 +90,8 @@ class Reevaluating:
             raise
         except StopgapError as exc:  # it would be the same the next time
             logger.warning("metrics of conversation %s are not evaluated: %s", due.id, exc)
+        except Exception:  # so would this, and no other conversation would have its turn
+            logger.exception("evaluating metrics of conversation %s failed inside", due.id)
         self._arms.evaluated(due)
 
     def _ids(self, organization: str) -> Iterator[list[str]]:

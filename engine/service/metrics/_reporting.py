@@ -1,6 +1,7 @@
 """Reports of a behaviour's versions, from what the database adds up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ....fillers import UsageError
 from ...metrics import ArmStats, Categorical, Metric, Report, report_of
@@ -53,6 +54,8 @@ class Reporting:
         known = self._evaluating.metrics(organization, ids)
         shares, since = self._intended(organization, behavior)
         sums = self._arms.sums(organization, behavior, ids, since=since)
+        if shares is not None and sums.randomized:
+            sums = _of(shares, sums)
         if len(sums.conversations) < 2:
             had = f"only version {min(sums.conversations)}" if sums.conversations else "no version"
             raise UsageError(
@@ -75,6 +78,15 @@ class Reporting:
         except NotFoundError:
             return None, 0.0
         return (None, 0.0) if found.shares is None else (found.shares, found.shares_since)
+
+
+def _of(shares: Mapping[int, float], sums: ArmSums) -> ArmSums:
+    """Return *sums* without the versions that have no share.
+
+    An interaction may have begun before the shares were changed, and been stored after: its conversation is of the
+    experiment before.
+    """
+    return replace(sums, conversations={v: number for v, number in sums.conversations.items() if v in shares})
 
 
 def _arms(metric: Metric, id: str, sums: ArmSums) -> dict[int, ArmStats]:

@@ -25,7 +25,7 @@ class Summary(BaseModel):
     longest_dead_air_s: float | None
     """s of the longest silence of a wait; null: no turn tells."""
     behaviors: list[tuple[str, int]]
-    """Id and version of each behaviour that was in force, in the order in which they first were."""
+    """Name, of a stored set its id, and version of each behaviour that was in force, in the order of the first time."""
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> "Summary":

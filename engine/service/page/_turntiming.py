@@ -26,9 +26,9 @@ class Timing(BaseModel):
     reply_delay_s: float | None = None
     """By which fillers held replies back."""
     behavior: tuple[str, int] | None = None
-    """Id and version of the behaviour that was in force."""
+    """Name, of a stored set its id, and version of the behaviour that was in force."""
     assigned: list[tuple[str, int]] = []
-    """Id and version of each behaviour of which the conversation was dealt one of several versions."""
+    """The same of each behaviour of which the conversation was dealt one of several versions."""
 
 
 @lru_cache(maxsize=1)

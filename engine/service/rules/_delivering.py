@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from ....fillers import StopgapError, UsageError
-from ..storage import Claimed, Deliveries, LeaseLostError, RefusedError
+from ..storage import RULE_DELETED, Claimed, Deliveries, LeaseLostError, RefusedError
 from ._evaluates import Evaluates
 from ._posting import NoAnswerError, Poster
 from ._retrying import Outcome, Retrying
@@ -154,6 +154,8 @@ class Delivering:
 
     async def _tried(self, claimed: Claimed) -> Outcome:
         tried = claimed.attempts
+        if claimed.rule.deleted_at is not None:  # in the moment in which this was written
+            return Outcome("failed", None, RULE_DELETED)
         if tried > self._retrying.tries:  # whoever made the last try was killed in it
             return Outcome("failed", None, "the service ended in the middle of the last try")
         try:

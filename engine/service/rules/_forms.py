@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from .._settings import Id
-from ..behaviors._forms import LONGEST, Text
+from ..behaviors._forms import LONGEST, OwnPart, Text
 from ..storage import MOST_RULE_METRICS, MOST_VERSION, Delivery, Rule
 from ._webhooks import MOST_URL
 
@@ -14,10 +14,8 @@ State = Literal["pending", "delivered", "failed"]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s#]+$", max_length=MOST_URL)]
 
 
-class RuleRequest(BaseModel):
+class RuleRequest(OwnPart):
     """A rule to create."""
-
-    model_config = ConfigDict(strict=True)
 
     name: Text = Field(max_length=LONGEST)
     behavior_id: Id

@@ -13,6 +13,8 @@ import httpx
 
 TOTAL_S = 10.0
 """s that a call may take, from the name's look-up to the answer."""
+CONNECT_S = 3.0
+"""s that one of a name's addresses is given, unless it is the last: one that swallows all leaves the others time."""
 MOST_READ = 65_536
 """Bytes of an answer's body that are read, and forgotten, so that its sender may end in order."""
 LOOKUPS = 8
@@ -114,10 +116,12 @@ class _Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first of a name's addresses that answers."""
         looking = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = dict.fromkeys(str(address[0]) for *_, address in await asyncio.wrap_future(looking))
         problem: Exception = OSError(f"{host} has no address")
-        for *_, address in await asyncio.wrap_future(looking):
+        for left, address in zip(reversed(range(len(found))), found, strict=True):
+            patience_s = CONNECT_S if left else timeout
             try:
-                stream = await self._backend.connect_tcp(str(address[0]), port, timeout, local_address, socket_options)
+                stream = await self._backend.connect_tcp(address, port, patience_s, local_address, socket_options)
             except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
                 problem = exc
             else:

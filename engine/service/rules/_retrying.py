@@ -1,6 +1,7 @@
 """What becomes of a delivery after a try: pure arithmetic."""
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Literal
@@ -77,6 +78,8 @@ def asked_s(retry_after: str | None, now: float) -> float:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        at = parsedate_to_datetime(text)
+        # the oldest form that HTTP knows names no zone: it is UTC as well
+        return max(0.0, (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return 0.0

@@ -52,7 +52,7 @@ from ._records import (
     Transcript,
     User,
 )
-from ._rules import MOST_RULE_METRICS, MOST_VERSION, NewRule, Rule, RulePage, Rules
+from ._rules import MOST_RULE_METRICS, MOST_VERSION, RULE_DELETED, NewRule, Rule, RulePage, Rules
 from ._turns import ELSEWHERE, MOST_TURNS, POSTED, NewTurn, Posted, StoredTurn, Turns
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "MOST_VALUES",
     "MOST_VERSION",
     "POSTED",
+    "RULE_DELETED",
     "SOURCES",
     "Accounts",
     "ArmSums",

@@ -21,6 +21,7 @@ _ALL = (
 )
 _ACTIVE = _ALL.where(BEHAVIOR_SETS.c.is_active)
 _ONE = select(BEHAVIOR_SETS).where(NAMED)
+_HELD = _ONE.with_for_update()
 _UPDATE = update(BEHAVIOR_SETS).where(NAMED)
 _CHANGES = ("name", "services", "tags", "is_active", "shares")
 
@@ -75,7 +76,7 @@ class BehaviorSets:
         """
         names = named_set(organization, set)
         with self._database.changing() as connection:
-            row = connection.execute(_ONE, names).one_or_none()
+            row = connection.execute(_HELD, names).one_or_none()  # of two changes at once, the second keeps the first
             if row is None:
                 raise missing_set(organization, set)
             check_user(connection, organization, user)

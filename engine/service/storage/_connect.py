@@ -90,8 +90,13 @@ def _switch_to_write_ahead_log(base: sqlite3.Connection) -> None:
             time.sleep(PAUSE_S)
 
 
-def engine_at(url: URL) -> Engine:
+def engine_at(url: URL, *, migrates: bool = False) -> Engine:
     """Return an engine. Errors never show parameters: these are messages and hashes.
+
+    Args:
+        url: From `parsed`.
+        migrates: Whether tables will be changed. SQLite changes most by making them anew, and would not let go a table
+            that another one's rows refer to: whoever migrates checks these references in the end.
 
     Raises:
         UsageError: if the driver is missing.
@@ -99,7 +104,7 @@ def engine_at(url: URL) -> Engine:
     common: dict[str, Any] = {"hide_parameters": True, "json_serializer": partial(json.dumps, allow_nan=False)}
     if sqlite_file(url) is not None:
         engine = create_engine(url, connect_args={"timeout": PATIENCE_S}, pool_timeout=PATIENCE_S, **common)
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", partial(_prepare, references=not migrates))
         event.listen(engine, "begin", _begin)
         return engine
     alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
@@ -139,7 +144,7 @@ def trouble(exc: DBAPIError) -> str:
     return f"refuses: {said}" if reached else f"does not answer: {said}"
 
 
-def _prepare(connection: sqlite3.Connection, _: object) -> None:
+def _prepare(connection: sqlite3.Connection, _: object, *, references: bool) -> None:
     """Leave transactions to `_begin`.
 
     ``synchronous``: against kill -9 NORMAL would do, as what was committed is in the kernel's hands by then. FULL makes
@@ -147,7 +152,7 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
     interaction, some milliseconds of the seconds that one takes.
     """
     connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA foreign_keys = {'ON' if references else 'OFF'}")
     connection.execute("PRAGMA synchronous = FULL")
 
 

@@ -80,7 +80,7 @@ class Database:
         name, file = _connect.shown(parsed), _connect.sqlite_file(parsed)
         if file is not None:
             _connect.create_file(file)
-        database = Database(_connect.engine_at(parsed), name)
+        database = Database(_connect.engine_at(parsed, migrates=True), name)
         try:
             with database.writing() as session:
                 _connect.check_encoding(session.connection(), name)

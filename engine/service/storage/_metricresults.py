@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, not_, or_
 
 from ....fillers import UsageError
 from ._database import Database
@@ -26,9 +26,13 @@ _NAMES = ("id", "organization_id", "number", "metric_id", "conversation_id", "so
 def _built(insert: Any) -> Any:
     new = insert(METRIC_RESULTS).values({name: bindparam(name) for name in _NAMES})
     kept = METRIC_RESULTS.c
+    # rules look up to an interaction, maybe long after it: what was found by itself of all of them is not lost to that
+    is_whole = kept.evaluate_to_interaction_id.is_(None)
+    is_asked_for = new.excluded.source == "manual"
     return new.on_conflict_do_update(
         index_elements=[kept.conversation_id, kept.metric_id, kept.source],
         set_={name: new.excluded[name] for name in _VALUES},
+        where=or_(is_asked_for, not_(is_whole), new.excluded.evaluate_to_interaction_id.is_(None)),
     )
 
 
@@ -81,6 +85,8 @@ def save_results(
     invoked_by: str | None,
 ) -> None:
     """Store results for a conversation of *organization*; those from the same source are overwritten in their places.
+
+    A ``post-session`` one of all interactions is not overwritten by one that looks at some of them.
 
     Raises:
         UsageError: if a manual evaluation is nobody's.

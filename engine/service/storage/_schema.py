@@ -49,7 +49,7 @@ def upgrade(connection: Connection, name: str) -> tuple[str | None, str]:
         The version before (None: empty) and after.
 
     Raises:
-        SchemaError: if a newer stopgap has been here.
+        SchemaError: if a newer stopgap has been here, or rows refer to what is not there.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -60,6 +60,10 @@ def upgrade(connection: Connection, name: str) -> tuple[str | None, str]:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":  # which was told not to look meanwhile
+        astray = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if astray is not None:
+            raise SchemaError(f"{name}: rows of {astray[0]} refer to {astray[2]} that there are not; restore a backup")
     return before, newest()
 
 

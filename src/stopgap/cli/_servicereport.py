@@ -18,7 +18,12 @@ def report(
     organization: OrganizationOption = DEFAULT_ORGANIZATION,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", "-m", metavar="NAME", help="Name or id of a metric; may be given more than once."),
+        typer.Option(
+            "--metric",
+            "-m",
+            metavar="NAME",
+            help="Name of a built-in metric, or any one's id; may be repeated.",
+        ),
     ] = None,
     control: Annotated[
         int | None, typer.Option(metavar="VERSION", help="The version to compare with; the lowest by default.")
