@@ -5,7 +5,7 @@ import platform
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from stopgap.fillers import UsageError
 from ._measure import Spread
 from ._metricsfill import LASTS_S, Organization, fill, set_up
 from ._metricspages import PageTimes, page_times, took_ms
-from ._metricsturns import LENGTHS, sample_conversations
+from ._metricsturns import CONVERSATIONS, LENGTHS, VERSIONS, sample_conversations
 
 EVALUATIONS = 1000
 """Conversations that are evaluated, chosen uniformly; and of each greater length a tenth of that."""
@@ -84,7 +84,7 @@ class MetricsReport:
 
 def steps(turns: int) -> int:
     """Return how often `measure_metrics` advances."""
-    return turns + 2 * _samples(turns) + EVALUATIONS
+    return turns + len(VERSIONS) * _samples(turns)
 
 
 def measure_metrics(
@@ -121,8 +121,10 @@ def measure_metrics(
         _settle(url)
         opened = Database.open(url)
         try:
-            timings = _timings(opened, organizations, rng, advance)
+            # what writes comes last: by then the database has done with what was written before
+            reports = list(_reports(opened, organizations[0]))
             pages = tuple(page_times(opened, organizations[0]))
+            evaluations = list(_evaluations(opened, organizations[0], rng))
         finally:
             opened.close()
         name, megabytes = _described(url)
@@ -130,7 +132,7 @@ def measure_metrics(
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return MetricsReport(
         machine, name, sum(conversations), len(conversations), len(conversations) * len(organizations[0].metrics),
-        megabytes, filled_s, tuple(timings), pages,
+        megabytes, filled_s, (*evaluations, *reports), pages,
     )  # fmt: skip
 
 
@@ -163,7 +165,7 @@ def _check_empty(url: str) -> None:
 
 def _samples(turns: int) -> int:
     """Return how many distinct conversations each version has at most."""
-    return max(1, min(2000, turns // SAMPLE_TURNS))
+    return max(1, min(CONVERSATIONS, turns // SAMPLE_TURNS))
 
 
 def _filled(url: str, turns: int, rng: random.Random, advance: Callable[[int], None]) -> list[Organization]:
@@ -201,46 +203,28 @@ def _described(url: str) -> tuple[str, float]:
         return f"PostgreSQL {version}", size / 1e6
 
 
-def _timings(
-    database: Database, organizations: Sequence[Organization], rng: random.Random, advance: Callable[[int], None]
-) -> list[Timing]:
-    evaluating = Evaluating(database)
-    reporting = Reporting(Arms(database), BehaviorSets(database), evaluating)
-    large, small = organizations
-    ten = f"{len(large.metrics)} metrics"
-    timings = [_evaluations(f"{ten} of a conversation", evaluating, large, large.conversations, EVALUATIONS, rng)]
-    advance(EVALUATIONS)
-    for _, length in LENGTHS:
-        long = [(id, turns) for id, turns in large.conversations if turns == length]
-        if long:
-            what = f"{ten} of one of {length} turns"
-            timings.append(_evaluations(what, evaluating, large, long, EVALUATIONS // 10, rng))
-    for organization, number in ((large, len(large.metrics)), (large, FEW), (small, len(small.metrics))):
-        conversations = f"{len(organization.conversations):,} conversations"
-        make = partial(
-            reporting.report, organization.id, organization.behavior, metrics=organization.metrics[:number]
-        )  # fmt: skip
+def _reports(database: Database, organization: Organization) -> Iterator[Timing]:
+    reporting = Reporting(Arms(database), BehaviorSets(database), Evaluating(database))
+    for number in (len(organization.metrics), FEW):
+        metrics = organization.metrics[:number]
+        make = partial(reporting.report, organization.id, organization.behavior, metrics=metrics)
         first, *others = [took_ms(make) for _ in range(REPORTS + 1)]
         found = Spread.of(others)
-        timings.append(
-            Timing(f"report on {conversations}, {number} metrics", found, first, f"median ≤ {REPORT_MS:g} ms",
-                   found.p50 <= REPORT_MS)
-        )  # fmt: skip
-    return timings
+        what = f"report on {len(organization.conversations):,} conversations, {number} metrics"
+        yield Timing(what, found, first, f"median ≤ {REPORT_MS:g} ms", found.p50 <= REPORT_MS)
 
 
-def _evaluations(
-    what: str, evaluating: Evaluating, organization: Organization, among: Sequence[tuple[str, int]], most: int,
-    rng: random.Random,
-) -> Timing:  # fmt: skip
-    chosen = [id for id, _ in rng.choices(among, k=most + 1)]
-    first, *others = [
-        took_ms(
-            partial(
-                evaluating.evaluate, organization.id, id, organization.metrics, invoked_by=organization.users[0]
-            )
-        )
-        for id in chosen
-    ]  # fmt: skip
-    found = Spread.of(others)
-    return Timing(what, found, first, f"p99 ≤ {EVALUATION_MS:g} ms", found.p99 <= EVALUATION_MS)
+def _evaluations(database: Database, organization: Organization, rng: random.Random) -> Iterator[Timing]:
+    evaluating, every = Evaluating(database), organization.conversations
+    kinds = [(f"{len(organization.metrics)} metrics of a conversation", every, EVALUATIONS)]
+    for _, length in LENGTHS:
+        long = [one for one in every if one[1] == length]
+        kinds.append((f"the same, of one of {length} turns", long, EVALUATIONS // 10))
+    evaluate = partial(evaluating.evaluate, metric_ids=organization.metrics, invoked_by=organization.users[0])
+    for what, among, most in kinds:
+        if not among:  # few turns hold no such conversation
+            continue
+        chosen = rng.choices(among, k=most + 1)
+        first, *others = [took_ms(partial(evaluate, organization.id, id)) for id, _ in chosen]
+        found = Spread.of(others)
+        yield Timing(what, found, first, f"p99 ≤ {EVALUATION_MS:g} ms", found.p99 <= EVALUATION_MS)

@@ -21,7 +21,7 @@ VERSIONS: Mapping[int, str] = {1: "none", 2: "predictive"}
 RECORDS = 300
 """Distinct records of each version."""
 CONVERSATIONS = 2000
-"""Distinct conversations of each version, at most: evaluating one takes some ms."""
+"""Distinct conversations of each version, at most: to evaluate a hundred thousand would take minutes."""
 LENGTHS = ((0.01, 50), (0.005, 100))
 """Share of conversations that are longer than the rest, and their turns."""
 SHORTEST, LONGEST = 5, 14
@@ -98,7 +98,7 @@ def sample_conversations(
 
     Args:
         metrics: What is evaluated.
-        most: Conversations of each version, at most `CONVERSATIONS`.
+        most: Conversations of each version.
         rng: Chooses lengths, turns and pauses.
         advance: Called with 1 for each conversation.
     """
@@ -111,7 +111,6 @@ def sample_conversations(
 
 def _lengths(most: int, rng: random.Random, advance: Callable[[int], None]) -> Iterator[int]:
     """Yield how many turns conversations have: the long ones in their exact shares, since they are few."""
-    most = min(most, CONVERSATIONS)
     lengths = [length for share, length in LENGTHS for _ in range(max(1, round(share * most)))]
     lengths += [rng.randint(SHORTEST, LONGEST) for _ in range(most - len(lengths))]
     for length in lengths:

@@ -20,7 +20,7 @@ def metrics(
         typer.Option(
             metavar="URL",
             help="postgresql://… of an empty database, which is filled and keeps it. Default: an SQLite file for this "
-            "run alone (2 GB for 1,000,000 turns).",
+            "run alone (3 GB for 1,000,000 turns).",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of ids, lengths and what is chosen.")] = 1,

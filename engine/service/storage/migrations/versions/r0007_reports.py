@@ -10,7 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(
-        "ix_metric_results_report", "metric_results", ["conversation_id", "source", "metric_id", "value", "category"]
+        "ix_metric_results_report", "metric_results", ["conversation_id", "source", "value", "category", "metric_id"]
     )
     if op.get_bind().dialect.name == "sqlite":
         with op.batch_alter_table("conversation_arms", recreate="always", table_kwargs={"sqlite_with_rowid": False}):
