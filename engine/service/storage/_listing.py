@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, tuple_
+from sqlalchemy import Connection, Select, func, select, tuple_
 
 from ....fillers import UsageError
 from ._conditions import OWNED, missing, named
@@ -199,7 +199,7 @@ def _token(conversation: str) -> int:
     return int(conversation[:_TOKEN_DIGITS], 16) + 1
 
 
-def _last(connection: Connection, organization: str, user: str | None, token: int) -> Row[Any]:
+def _last(connection: Connection, organization: str, user: str | None, token: int) -> tuple[float, str]:
     """Return the key of the conversation that *token* is of.
 
     Raises:
@@ -208,9 +208,15 @@ def _last(connection: Connection, organization: str, user: str | None, token: in
     if is_organization(organization) and 1 <= token <= MOST_TOKEN:
         digits = f"{token - 1:0{_TOKEN_DIGITS}x}"
         at = CONVERSATIONS.c.id.between(digits + "0" * _REST, digits + "f" * _REST)
-        found = connection.execute(_owned(select(*_KEY), organization, user).where(at).order_by(*_KEY)).first()
-        if found is not None:
-            return found
+        # whose it is is looked at here: asked for an organization's, SQLite looks through all that it has
+        rows = connection.execute(select(*_KEY, CONVERSATIONS.c.organization_id, CONVERSATIONS.c.user_id).where(at))
+        mine = [
+            (row.created_at, row.id)
+            for row in rows
+            if row.organization_id == organization and user in (None, row.user_id)
+        ]
+        if mine:
+            return min(mine)
     raise UsageError(f"continuation_token {token} is of no page; write the one of the page before, or 0")
 
 

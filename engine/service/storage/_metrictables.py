@@ -36,6 +36,9 @@ class MetricResultRow(Base):
         Index("ix_metric_results_source", "organization_id", "source", "number"),
         Index("ix_metric_results_metric", "organization_id", "metric_id", "source", "number"),
         Index("ix_metric_results_time", "organization_id", "created_at", "number"),
+        # holds all that a report adds up, so that it reads no row; with the metric last SQLite reads a conversation's
+        # results in one go, which takes less than to look up each metric's
+        Index("ix_metric_results_report", "conversation_id", "source", "value", "category", "metric_id"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
