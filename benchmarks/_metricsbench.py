@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, inspect
-from stopgap.engine.service._evaluating import Evaluating
-from stopgap.engine.service._reporting import Reporting
+from stopgap.engine.service.metrics._evaluating import Evaluating
+from stopgap.engine.service.metrics._reporting import Reporting
 from stopgap.engine.service.storage import Arms, BehaviorSets, Database, database_file
 from stopgap.engine.service.storage._connect import engine_at, parsed, shown
 from stopgap.fillers import UsageError

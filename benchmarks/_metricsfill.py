@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
 from stopgap.engine.metrics import MetricDefinition
-from stopgap.engine.service._evaluating import Evaluating
 from stopgap.engine.service.identity import Permission
+from stopgap.engine.service.metrics._evaluating import Evaluating
 from stopgap.engine.service.storage import (
     Accounts,
     BehaviorSets,

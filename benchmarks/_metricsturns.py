@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stopgap.engine.metrics import Metric, Value
-from stopgap.engine.service._turnfacts import stored_facts
+from stopgap.engine.service.metrics._turnfacts import stored_facts
 from stopgap.engine.service.storage import StoredTurn
 from stopgap.engine.turns import TurnRecord
 

@@ -12,8 +12,8 @@ from stopgap.benchmarks._metricsbench import MetricsReport, Timing, measure_metr
 from stopgap.benchmarks._metricspages import PageTimes
 from stopgap.benchmarks._metricsturns import VERSIONS, sample_conversations
 from stopgap.engine.metrics import builtin_metrics
-from stopgap.engine.service._evaluating import Evaluating
-from stopgap.engine.service._reporting import Reporting
+from stopgap.engine.service.metrics._evaluating import Evaluating
+from stopgap.engine.service.metrics._reporting import Reporting
 from stopgap.engine.service.storage import (
     Arms,
     BehaviorSets,
@@ -68,7 +68,7 @@ def test_what_is_written_is_what_is_found(url: str, report: MetricsReport) -> No
         written = {r.metric: r for r in MetricResults(database).page("bench", wanted).results}
         found = evaluating.evaluate("bench", one.conversation.id, ids, source="post-session")
         for metric in found:
-            kept = written[metric.metric_id]
+            kept = written[metric.metric]
             assert (kept.messages, kept.justification) == (metric.references, metric.justification)
             # times are those of the wall clock in one, from 0 in the other
             assert kept.value == (pytest.approx(metric.value) if isinstance(metric.value, float) else metric.value)

@@ -33,7 +33,7 @@ from stopgap.engine.service.storage import (
     Turns,
     new_id,
 )
-from stopgap.engine.service.storage._arms import IDLE_S
+from stopgap.engine.service.storage._arms import CLAIM_S, IDLE_S
 from stopgap.engine.turns import TurnRecord
 from stopgap.fillers import UsageError
 
@@ -139,16 +139,20 @@ def test_a_conversation_that_goes_on_is_evaluated_again(
 
 
 def test_what_comes_while_it_is_evaluated_stays_due(service: Service, turns: list[TurnRecord]) -> None:
-    """A turn that is stored between the look and the end of an evaluation is not forgotten."""
+    """A turn that is stored between the look and the end of an evaluation is not forgotten; nor is a conversation whose
+    process died."""
     arms = Arms(service.database)
     first, second = turns[0], turns[1]
     post(service, [first])
     service.hands.at += IDLE_S + 1.0
-    (due,) = arms.due(10)
+    (due,) = arms.claim(10)
+    assert arms.claim(10) == ()
     post(service, [second])
     arms.evaluated(due)
     service.hands.at += IDLE_S + 1.0
-    assert [again.id for again in arms.due(10)] == [due.id]
+    assert [again.id for again in arms.claim(10)] == [due.id]
+    service.hands.at += CLAIM_S + 1.0
+    assert [again.id for again in arms.claim(10)] == [due.id]
 
 
 def test_a_metric_that_cannot_be_evaluated_holds_up_nothing(
@@ -170,6 +174,7 @@ def test_a_metric_that_cannot_be_evaluated_holds_up_nothing(
         patch.setattr(evaluating, "evaluate", failing(DatabaseError("it is away")))
         with pytest.raises(DatabaseError):
             reevaluating.evaluate_due()
+    service.hands.at += CLAIM_S + 1.0
     with monkeypatch.context() as patch:
         patch.setattr(evaluating, "evaluate", failing(NotFoundError("there is no such metric")))
         assert reevaluating.evaluate_due() == 1
@@ -185,7 +190,7 @@ def test_a_mistake_in_evaluating_does_not_end_it(
     reevaluating = Reevaluating(arms, Metrics(service.database), evaluating, poll_s=0.01)
     post(service, turns[:2])
     service.hands.at += IDLE_S + 1.0
-    due, failures = arms.due, [RuntimeError("in looking"), RuntimeError("in looking")]
+    claim, failures = arms.claim, [RuntimeError("in looking"), RuntimeError("in looking")]
 
     def failing(*_: object, **__: object) -> Any:
         raise RuntimeError("in evaluating")
@@ -193,10 +198,10 @@ def test_a_mistake_in_evaluating_does_not_end_it(
     def looking(most: int) -> Any:
         if failures:
             raise failures.pop()
-        return due(most)
+        return claim(most)
 
     monkeypatch.setattr(evaluating, "evaluate", failing)
-    monkeypatch.setattr(arms, "due", looking)
+    monkeypatch.setattr(arms, "claim", looking)
 
     async def run() -> None:
         reevaluating.start()
@@ -207,7 +212,7 @@ def test_a_mistake_in_evaluating_does_not_end_it(
 
     asyncio.run(run())
     assert caplog.text.count("it is tried again") == 1
-    assert due(10) == ()
+    assert claim(10) == ()
 
 
 def test_other_shares_are_another_experiment(
@@ -238,6 +243,9 @@ def test_other_shares_are_another_experiment(
     post(service, mine[80:])
     report, due = reporting.report("org_1", stored, metrics=IDS)
     assert (sum(report.conversations.values()), due) == (40, 40)
+    sets.update("org_1", stored, {"shares": None}, user=service.user.id)
+    report, _ = reporting.report("org_1", stored, metrics=IDS)
+    assert (sum(report.conversations.values()), report.randomized, report.sample_ratio) == (40, True, None)
 
 
 def test_a_version_that_is_dealt_no_more_is_left_out(

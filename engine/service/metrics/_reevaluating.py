@@ -23,8 +23,7 @@ CLOSE_S = 2.0
 class Reevaluating:
     """Evaluates all metrics of each conversation that had a version of a behaviour, once nothing was said for a while.
 
-    What is due is in the database, and is due until it is done: a process that dies loses nothing, and where two do the
-    same, the second one overwrites the first one's results with equal ones.
+    What is due is in the database, taken by one process at a time, and due again if that dies.
 
     Args:
         arms: Tells which conversations.
@@ -62,7 +61,7 @@ class Reevaluating:
             DatabaseError: if the database does not answer.
         """
         done = 0
-        while not self._closing and (due := self._arms.due(AT_ONCE)):
+        while not self._closing and (due := self._arms.claim(AT_ONCE)):
             for one in due:
                 if self._closing:
                     break
@@ -95,8 +94,11 @@ class Reevaluating:
         self._arms.evaluated(due)
 
     def _ids(self, organization: str) -> Iterator[list[str]]:
-        """Yield the ids of the built-in metrics and of the organization's first ones, as many as go at once."""
-        own, _ = self._metrics.listed(organization)
-        ids = [*self._evaluating.builtin, *(metric.id for metric in own)]
+        """Yield the ids of the built-in metrics and of the organization's own, as many as go at once."""
+        ids, after, more = list(self._evaluating.builtin), 0, True
+        while more:
+            own, more = self._metrics.listed(organization, after=after)
+            ids += [metric.id for metric in own]
+            after = own[-1].number if own else 0
         for first in range(0, len(ids), MOST_EVALUATED):
             yield ids[first : first + MOST_EVALUATED]

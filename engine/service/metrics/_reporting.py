@@ -35,8 +35,8 @@ class Reporting:
     ) -> tuple[Report, int]:
         """Return the report of a behaviour, and how many of its conversations are not evaluated yet.
 
-        Of a stored set whose versions are dealt by shares, only conversations count that began after the shares were
-        last changed: before, a version had them in other proportions and at other times.
+        Of a stored set whose versions are, or were, dealt by shares, only conversations count that began after the
+        shares were last changed: before, a version had them in other proportions and at other times.
 
         Args:
             organization: Whose conversations.
@@ -69,7 +69,7 @@ class Reporting:
             randomized=sums.randomized, control=control, alpha=alpha, shares=shares if sums.randomized else None,
             several=sums.several,
         )  # fmt: skip
-        return report, sums.due
+        return report, sum(sums.due.get(version, 0) for version in sums.conversations)
 
     def _intended(self, organization: str, behavior: str) -> tuple[Mapping[int, float] | None, float]:
         """Return how versions are dealt, and since when, in s since the epoch."""
@@ -77,7 +77,7 @@ class Reporting:
             found = self._sets.one(organization, behavior)
         except NotFoundError:
             return None, 0.0
-        return (None, 0.0) if found.shares is None else (found.shares, found.shares_since)
+        return found.shares, found.shares_since
 
 
 def _of(shares: Mapping[int, float], sums: ArmSums) -> ArmSums:
@@ -91,7 +91,11 @@ def _of(shares: Mapping[int, float], sums: ArmSums) -> ArmSums:
 
 def _arms(metric: Metric, id: str, sums: ArmSums) -> dict[int, ArmStats]:
     return {
-        version: _stats(metric, [f for f in sums.figures if (f.metric, f.version) == (id, version)], conversations)
+        version: _stats(
+            metric,
+            [f for f in sums.figures if (f.metric, f.version) == (id, version)],
+            conversations - sums.due.get(version, 0),
+        )
         for version, conversations in sums.conversations.items()
     }
 

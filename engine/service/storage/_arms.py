@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from ._armtables import CONVERSATION_ARMS as ARMS
+from ._conditions import changed
 from ._database import Database
 from ._ids import is_id, well_formed
 from ._metrictables import METRIC_RESULTS as RESULTS
@@ -15,6 +16,8 @@ from ._upsert import by_dialect
 
 IDLE_S = 60.0
 """s without an interaction after which a conversation's metrics are evaluated."""
+CLAIM_S = 120.0
+"""s for which a process has a conversation to itself that it evaluates; then it is due again."""
 Arm = tuple[str, int, bool]
 """Id and version of a behaviour, and whether the version was dealt; else it was only seen in force."""
 _NAMES = ("organization_id", "behavior_id", "conversation_id", "version", "dealt", "noted_at", "due_at")
@@ -36,15 +39,9 @@ _DUE = (
     .order_by(func.min(ARMS.c.due_at))
     .limit(bindparam("most"))
 )
-_DONE = (
-    update(ARMS)
-    .where(
-        ARMS.c.conversation_id == bindparam("conversation"),
-        ARMS.c.organization_id == bindparam("organization"),
-        ARMS.c.due_at <= bindparam("at"),
-    )
-    .values(due_at=None)
-)
+_ONE = and_(ARMS.c.conversation_id == bindparam("conversation"), ARMS.c.organization_id == bindparam("organization"))
+_CLAIM = update(ARMS).where(_ONE, ARMS.c.due_at <= bindparam("at")).values(due_at=bindparam("until"))
+_DONE = update(ARMS).where(_ONE, ARMS.c.due_at == bindparam("at")).values(due_at=None)
 _NAMED = and_(ARMS.c.organization_id == bindparam("organization"), ARMS.c.behavior_id == bindparam("behavior"))
 _IS_DEALT = select(ARMS.c.version).where(_NAMED, ARMS.c.dealt, ARMS.c.noted_at >= bindparam("since")).limit(1)
 _OF_ONE = (
@@ -78,6 +75,7 @@ _FIGURES = (
     .select_from(_OF_ONE.join(RESULTS, RESULTS.c.conversation_id == _OF_ONE.c.conversation_id))
     .where(
         _OF_ONE.c.versions < 2,  # with == PostgreSQL expects next to no rows, and sorts a million of them on disk
+        _OF_ONE.c.due == 0,  # what a rule found halfway is no conversation's
         RESULTS.c.metric_id.in_(bindparam("metrics", expanding=True)),
         RESULTS.c.source == "post-session",
     )
@@ -91,7 +89,8 @@ class DueConversation:
 
     organization: str
     id: str
-    due_at: float
+    until: float
+    """s since the epoch: so long it is this process's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,8 @@ class ArmSums:
     """By version."""
     several: int
     """Conversations that had more than one version; they count nowhere else."""
-    due: int
-    """Conversations of *conversations* of which metrics are not evaluated yet, or not again."""
+    due: dict[int, int]
+    """Those of *conversations* of which metrics are not evaluated yet, or not again; no figure is of them."""
     figures: tuple[Figure, ...]
 
 
@@ -156,25 +155,37 @@ class Arms:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def due(self, most: int) -> tuple[DueConversation, ...]:
-        """Return conversations, of any organization, of which metrics are to be evaluated, the longest due first.
+    def claim(self, most: int) -> tuple[DueConversation, ...]:
+        """Take conversations, of any organization, of which metrics are to be evaluated, the longest due first.
 
         Raises:
             DatabaseError: if the database does not answer.
         """
-        with self._database.asking() as connection:
-            rows = connection.execute(_DUE, {"now": self._database.now(connection), "most": most})
-            return tuple(DueConversation(row.organization_id, row.conversation_id, row.due_at) for row in rows)
+        with self._database.asking() as connection:  # which takes no lock: most times there is nothing
+            now = self._database.now(connection)
+            rows = connection.execute(_DUE, {"now": now, "most": most}).all()
+        if not rows:
+            return ()
+        with self._database.changing() as connection:
+            until = self._database.now(connection) + CLAIM_S
+            return tuple(
+                DueConversation(row.organization_id, row.conversation_id, until)
+                for row in rows
+                if changed(
+                    connection,
+                    _CLAIM,
+                    {**_names(row.organization_id, row.conversation_id), "at": row.due_at, "until": until},
+                )
+            )
 
     def evaluated(self, due: DueConversation) -> None:
-        """Take in that a conversation's metrics are evaluated; what has changed since it was due stays due.
+        """Take in that a conversation's metrics are evaluated; what has changed meanwhile stays due.
 
         Raises:
             DatabaseError: if the database does not answer.
         """
         with self._database.changing() as connection:
-            names = {"organization": due.organization, "conversation": due.id, "at": due.due_at}
-            connection.execute(_DONE, names)
+            connection.execute(_DONE, {**_names(due.organization, due.id), "at": due.until})
 
     def sums(self, organization: str, behavior: str, metrics: Sequence[str], *, since: float = 0.0) -> ArmSums:
         """Return what the conversations with each version of a behaviour add up to.
@@ -189,7 +200,7 @@ class Arms:
             DatabaseError: if the database does not answer.
         """
         if not well_formed(organization, behavior, *metrics):
-            return ArmSums(False, {}, 0, 0, ())
+            return ArmSums(False, {}, 0, {}, ())
         names: dict[str, Any] = {"organization": organization, "behavior": behavior, "since": since}
         with self._database.asking() as connection:
             randomized = connection.execute(_IS_DEALT, names).first() is not None
@@ -200,9 +211,13 @@ class Arms:
             randomized,
             {row.version: row.conversations for row in counts if row.conversations},
             sum(row.several for row in counts),
-            sum(row.due for row in counts),
+            {row.version: row.due for row in counts},
             tuple(
                 Figure(row.metric_id, row.version, row.category, row.all, row.values, row.total, row.squares)
                 for row in rows
             ),
         )
+
+
+def _names(organization: str, conversation: str) -> dict[str, str]:
+    return {"organization": organization, "conversation": conversation}

@@ -58,7 +58,7 @@ class BehaviorSet:
     is_active: bool
     shares: Mapping[int, float] | None
     shares_since: float
-    """s since the epoch: since when they are these."""
+    """s since the epoch: since when they are these; without shares: since when the last ones were."""
     version_count: int
     """Versions there are; the latest one's number."""
     creator: str

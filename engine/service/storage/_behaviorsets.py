@@ -87,7 +87,8 @@ class BehaviorSets:
                 raise UsageError(f"there is no version {beyond[0]} to deal; the latest one is {found.version_count}")
             now = self._database.now(connection)
             values = {name: getattr(new, name) for name in _CHANGES}
-            since = found.shares_since if new.shares == found.shares else now
+            # where dealing ends, what was dealt last can still be told
+            since = found.shares_since if new.shares in (None, found.shares) else now
             connection.execute(
                 _UPDATE.values(
                     name=new.name, services=list(new.services), tags=dict(new.tags), is_active=new.is_active,
