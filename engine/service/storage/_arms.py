@@ -75,7 +75,7 @@ _FIGURES = (
     .select_from(_OF_ONE.join(RESULTS, RESULTS.c.conversation_id == _OF_ONE.c.conversation_id))
     .where(
         _OF_ONE.c.versions < 2,  # with == PostgreSQL expects next to no rows, and sorts a million of them on disk
-        _OF_ONE.c.due == 0,  # what a rule found halfway is no conversation's
+        _OF_ONE.c.due < 1,  # what a rule found halfway is no conversation's; likewise not == 0
         RESULTS.c.metric_id.in_(bindparam("metrics", expanding=True)),
         RESULTS.c.source == "post-session",
     )
