@@ -6,13 +6,14 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import ProgrammingError
 from stopgap.engine.service.metrics._evaluating import Evaluating
 from stopgap.engine.service.metrics._reporting import Reporting
 from stopgap.engine.service.storage import Arms, BehaviorSets, Database, database_file
@@ -121,7 +122,7 @@ def measure_metrics(
         _settle(url)
         opened = Database.open(url)
         try:
-            # what writes comes last: by then the database has done with what was written before
+            # what writes comes last: the rest meets the database as it was filled
             reports = list(_reports(opened, organizations[0]))
             pages = tuple(page_times(opened, organizations[0]))
             evaluations = list(_evaluations(opened, organizations[0], rng))
@@ -183,11 +184,14 @@ def _filled(url: str, turns: int, rng: random.Random, advance: Callable[[int], N
 
 
 def _settle(url: str) -> None:
-    """Do what PostgreSQL's autovacuum would do sooner or later."""
+    """Do what PostgreSQL's autovacuum would do sooner or later, and let the disk take in what was written."""
     with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("VACUUM (ANALYZE)")
+                with suppress(ProgrammingError):  # not everybody may
+                    connection.exec_driver_sql("CHECKPOINT")
+    os.sync()
 
 
 def _described(url: str) -> tuple[str, float]:
