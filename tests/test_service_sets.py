@@ -331,7 +331,7 @@ def test_what_is_not_in_force_is_not_kept(service: Service, bank: ClipBank) -> N
     def kept() -> int:
         asyncio.run(stored.of("org_1", SERVICE, "0" * 24))
         gc.collect()
-        return sum(isinstance(one, Behavior) and one.triggers == ("kept or not",) for one in gc.get_objects())
+        return sum(type(one) is Behavior and one.triggers == ("kept or not",) for one in gc.get_objects())
 
     new = NewBehavior(("kept or not",))
     found = versions.create("org_1", NewSet("grief", (SERVICE,)), new, creator=service.user.id).set
