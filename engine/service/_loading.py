@@ -8,7 +8,6 @@ from typing import Any
 
 from ...fillers import ConfigError
 from ._agents import Agent
-from ._chat import ChatAgent
 from ._settings import ServiceSettings
 
 
@@ -19,6 +18,8 @@ def load_agent(settings: ServiceSettings) -> Agent:
         ConfigError: if there is no such module or async generator function, or the endpoint's client is missing.
     """
     if settings.agent_url is not None:
+        from ._chat import ChatAgent  # takes half a second and 20 MB, which other agents need not pay
+
         return ChatAgent(
             settings.agent_url, settings.model, settings.instructions, os.environ.get(settings.api_key_env, "none")
         )
