@@ -27,8 +27,9 @@ from service_rig import SERVICE as DESK
 from service_rig import Running, a_config, running, signed_in
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from stopgap.engine.service._wire import first_key
 from stopgap.engine.service.behaviors._forms import VersionRequest
-from stopgap.engine.service.behaviors._versionquery import newest_first, parsed_range
+from stopgap.engine.service.behaviors._versionquery import parsed_range
 from stopgap.engine.service.identity import Permission
 from stopgap.engine.service.storage import (
     Accounts,
@@ -309,10 +310,10 @@ def test_what_is_no_range_is_told_what_is_one(version: str) -> None:
 @given(keys=st.lists(st.sampled_from(["+version", "-version"]), max_size=5))
 def test_the_first_key_sorts(keys: list[str]) -> None:
     """There are no ties that another one could break."""
-    assert newest_first(keys) == (keys[:1] == ["-version"])
+    assert first_key(keys, "version") == (keys[0] if keys else None)
     for wrong in ("version", " version", "+created_at", "", "-version ", "--version"):
         with pytest.raises(UsageError, match=r"write \+version, in a URL as %2Bversion, or -version$"):
-            newest_first([*keys, wrong])
+            first_key([*keys, wrong], "version")
 
 
 # The API -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The API's endpoints."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -21,6 +21,7 @@ from ._speech import decoded, parsed_audio_config
 from ._storing import StoredUnit
 from ._stream import EventStream
 from ._tags import Tags
+from ._wire import told_time
 from .identity import Permission, Principal
 from .storage import Lease, NewConversation, Words
 
@@ -80,7 +81,7 @@ async def sign_in_with_api_key(
     allowance = await allowed(parts, "sign_in", organization, f"{address} {x_user_id}")
     token = await parts.signing_in.run(parts.identity.sign_in, organization, x_user_id, x_api_key_id, x_api_key)
     response.headers.update(allowance.headers)
-    return SignedIn(id_token=token.text, expires_at=datetime.fromtimestamp(token.expires_at, UTC))
+    return SignedIn(id_token=token.text, expires_at=told_time(token.expires_at))
 
 
 @router.post(

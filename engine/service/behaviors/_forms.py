@@ -1,6 +1,6 @@
 """Dynamic behavior sets as requests and answers have them: field by field the forms of the API that is followed."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ....fillers import Kind
 from .._settings import Id
 from .._tags import Tags
+from .._wire import told_time
 from ..storage import BehaviorSet, BehaviorVersion, NewBehavior, NewSet
 
 LONGEST = 100_000
@@ -184,9 +185,9 @@ class SetInstance(BaseModel):
             is_active=stored.is_active,
             applied_to_services=list(stored.services),
             tags=dict(stored.tags),
-            created_at=datetime.fromtimestamp(stored.created_at, UTC),
+            created_at=told_time(stored.created_at),
             creator=UserInfo(org_id=stored.organization, user_id=stored.creator),
-            updated_at=datetime.fromtimestamp(stored.updated_at, UTC),
+            updated_at=told_time(stored.updated_at),
             updated_by=UserInfo(org_id=stored.organization, user_id=stored.updated_by),
             shares=None if stored.shares is None else {str(version): share for version, share in stored.shares.items()},
             version_count=stored.version_count,
@@ -232,7 +233,7 @@ class Version(BaseModel):
     @classmethod
     def of(cls, stored: BehaviorVersion) -> "Version":
         """Return what is told of a stored one."""
-        at = datetime.fromtimestamp(stored.created_at, UTC)
+        at = told_time(stored.created_at)
         return cls(
             _id=stored.id,
             org_id=stored.organization,

@@ -12,6 +12,7 @@ from .._openapi import body
 from .._problems import RATE_HEADERS, answers, refused
 from .._runtime import Runtime
 from .._settings import Id
+from .._wire import first_key
 from ..identity import Permission
 from ..storage import MOST_LISTED, MOST_SETS, NewBehavior
 from ._forms import (
@@ -26,7 +27,7 @@ from ._forms import (
     Versions,
 )
 from ._stored import rule_of
-from ._versionquery import EVERY, MOST_VERSION, ORDERS, VERSIONS, newest_first, parsed_range
+from ._versionquery import EVERY, MOST_VERSION, ORDERS, VERSIONS, parsed_range
 
 MOST_SETS_LISTED = 50
 router = APIRouter(prefix="/v1/{organization}/dynamic_behavior_set")
@@ -184,7 +185,7 @@ async def get_dynamic_behavior_set_versions(
     allowance = await admit(
         parts, asking, Permission.GET_DYNAMIC_BEHAVIOR_INSTRUCTION, organization, "behavior_versions"
     )
-    wanted, descending = parsed_range(version), newest_first(sort_by)
+    wanted, descending = parsed_range(version), first_key(sort_by, "version") == "-version"
     page = await asyncio.to_thread(
         parts.behaviors.versions.versions, organization, dynamic_behavior_set_id, wanted,
         newest_first=descending, after=continuation_token, limit=limit,

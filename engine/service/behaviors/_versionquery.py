@@ -1,7 +1,6 @@
 """Which versions of a behavior set a caller wants, and in which order."""
 
 import re
-from collections.abc import Sequence
 
 from ....fillers import UsageError
 from ..storage import VersionRange
@@ -45,17 +44,3 @@ def parsed_range(version: str) -> VersionRange:
     if int(upper) < lower:
         raise UsageError(f"version {version!r}: the upper bound is below the lower one; write {upper}-{lower}")
     return VersionRange(lower, int(upper))
-
-
-def newest_first(sort_by: Sequence[str]) -> bool:
-    """Return whether *sort_by* asks for the latest version first.
-
-    Versions have no ties: all keys but the first one change nothing.
-
-    Raises:
-        UsageError: if one of the keys is not ``+version`` or ``-version``.
-    """
-    for key in sort_by:
-        if key not in ("+version", "-version"):
-            raise UsageError(f"sort_by {key[:_LONGEST]!r}: write +version, in a URL as %2Bversion, or -version")
-    return bool(sort_by) and sort_by[0] == "-version"

@@ -1,6 +1,6 @@
 """Metrics as requests and answers have them: field by field the forms of the API that is followed, where it has one."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from ....fillers import ConfigError, UsageError
 from ...metrics import Metric, MetricDefinition, TurnFacts, defined_metric
 from .._settings import Id, Name
+from .._wire import told_time
 from ..behaviors._forms import Part, UserInfo
 from ..storage import StoredMetric, StoredResult
 from ._evaluating import MOST_EVALUATED, Evaluated
@@ -110,9 +111,9 @@ class MetricResult(BaseModel):
                 references=references,
             )
         return cls(
-            id=stored.id, org_id=stored.organization, created_at=_time(stored.created_at),
-            updated_at=_time(stored.updated_at), metric_id=stored.metric, metric_version=VERSION, result=stored.value,
-            justification=stored.justification, source=source,
+            id=stored.id, org_id=stored.organization, created_at=told_time(stored.created_at),
+            updated_at=told_time(stored.updated_at), metric_id=stored.metric, metric_version=VERSION,
+            result=stored.value, justification=stored.justification, source=source,
         )  # fmt: skip
 
 
@@ -204,7 +205,7 @@ class MetricInstance(BaseModel):
     def of(cls, id: str, metric: Metric, organization: str, stored: StoredMetric | None = None) -> Self:
         """Return what is told of *metric*; without *stored*, a built-in one."""
         creator = UserInfo(org_id=organization, user_id=NOBODY if stored is None else stored.creator)
-        at = _time(0.0 if stored is None else stored.created_at)
+        at = told_time(0.0 if stored is None else stored.created_at)
         told = metric.as_dict()
         return cls(
             id=id, org_id=organization, name=metric.name, applied_to_services=[], additional_notes=metric.title,
@@ -223,7 +224,3 @@ class MetricList(BaseModel):
     continuation_token: int | None
     """For the next page; null: this is the last one."""
     filter_values: None = None
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)

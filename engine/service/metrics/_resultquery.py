@@ -8,13 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from ....fillers import UsageError
 from ..storage import SOURCES, ResultFilter
 
 SourceType = Literal["post-session", "manual", "simulation"]
 ORDERS = "^[+-]created_at$"
-_LONGEST = 40
-"""Characters of a wrong value that a message repeats."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
 
 
@@ -48,19 +45,3 @@ def result_filter(
         since=None if since is None else since.timestamp(),
         until=None if until is None else until.timestamp(),
     )
-
-
-def newest_first(sort_by: Sequence[str]) -> bool:
-    """Return whether *sort_by* asks for the latest result first.
-
-    Results have no ties: all keys but the first one change nothing.
-
-    Raises:
-        UsageError: if one of the keys is not ``+created_at`` or ``-created_at``.
-    """
-    for key in sort_by:
-        if key not in ("+created_at", "-created_at"):
-            raise UsageError(
-                f"sort_by {key[:_LONGEST]!r}: write +created_at, in a URL as %2Bcreated_at, or -created_at"
-            )
-    return bool(sort_by) and sort_by[0] == "-created_at"

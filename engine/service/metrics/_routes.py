@@ -10,6 +10,7 @@ from .._body import parsed_json
 from .._openapi import body
 from .._problems import RATE_HEADERS, answers
 from .._settings import Id
+from .._wire import first_key
 from ..identity import Permission
 from ..storage import MOST_METRICS_LISTED, MOST_RESULTS, MOST_VALUES
 from ._forms import (
@@ -24,7 +25,7 @@ from ._forms import (
     MetricResults,
 )
 from ._listing import listed
-from ._resultquery import ORDERS, Moment, SourceType, newest_first, result_filter
+from ._resultquery import ORDERS, Moment, SourceType, result_filter
 
 router = APIRouter(prefix="/v1/{organization}/metric")
 MOST_TOKEN = (1 << 53) - 1
@@ -90,7 +91,7 @@ async def get_metric_evaluation_results(
     allowance = await admit(
         parts, asking, Permission.GET_METRIC_EVALUATION_RESULT, organization, "metric_results"
     )  # fmt: skip
-    descending = newest_first(sort_by)
+    descending = first_key(sort_by, "created_at") == "-created_at"
     wanted = result_filter(
         metrics=metric_id, sources=source_type, conversations=conversation_id,
         simulations=simulation_unit_test_set_run_id, since=timestamp_after, until=timestamp_before,

@@ -5,11 +5,12 @@ service's own.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from .._wire import told_time
 from ..storage import Interaction, Listed
 from ._turntiming import Timing, timing_of
 
@@ -153,8 +154,3 @@ class TurnsTold(BaseModel):
     has_more: bool
     continuation_token: int | None
     """For the next page; null: this is the last one."""
-
-
-def told_time(at: float) -> datetime:
-    """Return a stored time with its time zone."""
-    return datetime.fromtimestamp(at, UTC)

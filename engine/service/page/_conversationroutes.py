@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from ....fillers import UsageError
 from .._access import Asking, Organization, Parts, admit
 from .._problems import RATE_HEADERS, answers
 from .._runtime import Runtime
 from .._settings import Id
+from .._wire import first_key, told_time
 from ..identity import Permission, Principal
 from ..storage import MOST_CONVERSATIONS, MOST_TOKEN, MOST_TURNS_LISTED, ConversationPage, TurnPage, Wanted
 from ._conversationforms import (
@@ -19,7 +19,6 @@ from ._conversationforms import (
     Summary,
     TurnsTold,
     TurnTold,
-    told_time,
 )
 
 MOST_SUMMED = 25
@@ -68,7 +67,7 @@ async def get_conversations(
     wanted = Wanted(tuple(user_id), tuple(service_id), tuple(id), is_finished)
     page = await asyncio.to_thread(
         parts.listing.conversations, organization, wanted, user=_whose(asking, organization),
-        oldest_first=_oldest_first(sort_by), token=continuation_token, limit=limit,
+        oldest_first=first_key(sort_by, "created_at") == "+created_at", token=continuation_token, limit=limit,
     )  # fmt: skip
     summed = with_summary and asking.may(Permission.GET_INTERACTION_INSIGHTS, organization)
     told = await asyncio.to_thread(
@@ -110,18 +109,6 @@ async def get_conversation_turns(
 def _whose(asking: Principal, organization: str) -> str | None:
     """Return whose conversations *asking* may see; None: everybody's."""
     return None if asking.may(Permission.GET_USER_INFO, organization) else asking.user
-
-
-def _oldest_first(sort_by: list[str]) -> bool:
-    """Return whether *sort_by* asks for the oldest conversation first.
-
-    Raises:
-        UsageError: if one of the keys is not ``+created_at`` or ``-created_at``.
-    """
-    for key in sort_by:
-        if key not in ("+created_at", "-created_at"):
-            raise UsageError(f"sort_by {key[:40]!r}: write +created_at, in a URL as %2Bcreated_at, or -created_at")
-    return bool(sort_by) and sort_by[0] == "+created_at"
 
 
 def _told(parts: Runtime, page: ConversationPage, *, with_message: bool, summed: bool) -> ConversationsTold:

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from ....fillers import StopgapError, UsageError
+from .._wire import told_time
 from ..storage import RULE_DELETED, Claimed, Deliveries, LeaseLostError, RefusedError
 from ._evaluates import Evaluates
 from ._posting import NoAnswerError, Poster
@@ -198,7 +198,7 @@ class Delivering:
                 "delivery_id": claimed.id, "type": "behavior-triggered", "organization": rule.organization,
                 "rule_id": rule.id, "behavior": {"id": rule.behavior, "version": claimed.version},
                 "conversation_id": claimed.conversation, "interaction_id": claimed.interaction, "metrics": metrics,
-                "created_at": datetime.fromtimestamp(claimed.created_at, UTC).isoformat(),
+                "created_at": told_time(claimed.created_at).isoformat(),
             },
             allow_nan=False,
         )  # fmt: skip

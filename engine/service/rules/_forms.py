@@ -1,11 +1,12 @@
 """Rules as requests and answers have them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from .._settings import Id
+from .._wire import told_time
 from ..behaviors._forms import LONGEST, OwnPart, Text
 from ..storage import MOST_RULE_METRICS, MOST_VERSION, Delivery, Rule
 from ._webhooks import MOST_URL
@@ -64,7 +65,7 @@ class RuleTold(BaseModel):
             version=rule.version,
             metric_ids=list(rule.metrics),
             url=rule.url,
-            created_at=_time(rule.created_at),
+            created_at=told_time(rule.created_at),
             created_by=rule.creator,
         )
 
@@ -112,11 +113,11 @@ class DeliveryTold(BaseModel):
             interaction_id=delivery.interaction,
             state=delivery.state,
             attempts=delivery.attempts,
-            next_attempt_at=_time(delivery.due_at) if delivery.state == "pending" else None,
+            next_attempt_at=told_time(delivery.due_at) if delivery.state == "pending" else None,
             last_status=delivery.last_status,
             last_problem=delivery.last_problem,
-            created_at=_time(delivery.created_at),
-            ended_at=None if delivery.ended_at is None else _time(delivery.ended_at),
+            created_at=told_time(delivery.created_at),
+            ended_at=None if delivery.ended_at is None else told_time(delivery.ended_at),
         )
 
 
@@ -127,7 +128,3 @@ class DeliveriesTold(BaseModel):
     has_more: bool
     continuation_token: str | None
     """For the next page; null: this is the last one."""
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
