@@ -24,17 +24,21 @@ from ._decode import MAX_CLIP_S, with_soft_edges
 from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceError, UsageError
 from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
+from ._language import LanguageTag, primary_language
 from ._manifest import (
     ClipEntry,
     CutMarkEntry,
     Manifest,
+    StepEntry,
     bundled_folder,
     bundled_packs,
     find_pack,
     read_manifest,
 )
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
+from ._preparation import PreparationSettings
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
+from ._spec import Line, Spec, read_spec
 from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
@@ -62,8 +66,10 @@ __all__ = [
     "Kind",
     "KindSettings",
     "LadderStep",
+    "LanguageTag",
     "Limits",
     "LimitsOverride",
+    "Line",
     "Manifest",
     "OutputError",
     "OutputSettings",
@@ -71,12 +77,15 @@ __all__ = [
     "PackError",
     "PackReport",
     "Prediction",
+    "PreparationSettings",
     "Reply",
     "Samples",
     "Section",
     "Selection",
     "Selector",
     "Signals",
+    "Spec",
+    "StepEntry",
     "StopgapError",
     "TraceError",
     "UsageError",
@@ -92,9 +101,11 @@ __all__ = [
     "loudness_dbfs",
     "matching_phrases",
     "overlaid",
+    "primary_language",
     "problems",
     "put_right_in_children",
     "read_manifest",
+    "read_spec",
     "read_toml",
     "usable_clips",
     "validated",

@@ -4,12 +4,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ._config import Name
 from ._errors import PackError
 from ._kinds import Kind
+from ._language import LanguageTag
 from ._override import Text
+from ._preparation import PreparationSettings
 from ._validation import Section, read_toml, validated
 
 ClipId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
@@ -22,6 +24,13 @@ class CutMarkEntry(Section):
     """ms from the start of the file."""
     words: int = Field(ge=0, le=1000)
     """Words of the text spoken by then."""
+
+
+class StepEntry(BaseModel):
+    """Something that was done to a recording; what else it says depends on the step."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    step: Name
 
 
 class ClipEntry(Section):
@@ -39,11 +48,17 @@ class ClipEntry(Section):
     """The text promises that work is being done ("let me check"): played only while a tool runs."""
     order: int | None = Field(default=None, ge=1, le=100)
     """Progress lines: 1 comes first."""
-    language: Name | None = None
+    language: LanguageTag | None = None
     """BCP 47 tag; default: the pack's. ``zxx`` fits every language."""
     voice: Name | None = None
     licence: Text | None = None
     """Default: the pack's."""
+    original: Name | None = None
+    """Path inside the pack's folder of the recording from which *file* was prepared; never written to."""
+    word_ends_ms: tuple[float, ...] = Field(default=(), max_length=1000)
+    """ms from the original's start: where each word ends, if the TTS told."""
+    steps: tuple[StepEntry, ...] = Field(default=(), max_length=100)
+    """What was done to the original, in this order."""
     loudness_dbfs: float | None = Field(default=None, ge=-100, le=0)
     """dBFS. Level of the loud parts (RMS), as measured when the clip was made."""
     cut_marks: tuple[CutMarkEntry, ...] = Field(default=(), max_length=1000)
@@ -66,9 +81,11 @@ class Manifest(Section):
     format: int = Field(ge=1, le=1)
     """Version of this format: 1."""
     name: Name
-    language: Name
+    language: LanguageTag
     voice: Name | None = None
     licence: Text
+    preparation: PreparationSettings | None = None
+    """How the recordings were prepared; None: by other means."""
     clips: tuple[ClipEntry, ...] = Field(min_length=1, max_length=10_000)
 
     @model_validator(mode="after")

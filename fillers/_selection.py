@@ -7,6 +7,7 @@ from typing import Literal
 
 from ._clip import Clip
 from ._kinds import Kind
+from ._language import primary_language
 
 NO_LANGUAGE = "zxx"
 REMEMBERED = 512
@@ -24,7 +25,7 @@ def usable_clips(clips: Iterable[Clip], *, language: str, voice: str | None) -> 
     wordless = tuple(clip for clip in clips if clip.language == NO_LANGUAGE)
     spoken = [clip for clip in clips if clip.language != NO_LANGUAGE and voice in (None, clip.voice)]
     exact = [clip for clip in spoken if clip.language.lower() == language.lower()]
-    near = [clip for clip in spoken if _primary(clip.language) == _primary(language)]
+    near = [clip for clip in spoken if primary_language(clip.language) == primary_language(language)]
     return (*(exact or near), *wordless)
 
 
@@ -135,10 +136,6 @@ def _nearest(pool: list[Clip], duration_s: float, tolerance_s: float) -> list[Cl
     far = [max(0.0, abs(clip.duration_s - duration_s) - tolerance_s) for clip in pool]
     near = min(far) + 1e-9
     return [clip for clip, distance in zip(pool, far, strict=True) if distance <= near]
-
-
-def _primary(tag: str) -> str:
-    return tag.lower().replace("_", "-").split("-")[0]
 
 
 def _plain(text: str) -> str:
