@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from .._kinds import Kind
 from .._manifest import ClipEntry, StepEntry
@@ -43,7 +43,7 @@ class Source:
             original: Its recording.
             rate: Hz of that.
         """
-        before: dict[str, dict[str, Any]] = {step.step: step.model_extra or {} for step in entry.steps}
+        before = {step.step: step.facts for step in entry.steps}
         piece, recorded = before.get("cut"), before.get("recorded")
         return cls(
             original=original,
@@ -70,7 +70,7 @@ class Source:
             frames: Its length.
         """
         if self.recorded_with is not None:
-            yield StepEntry(step="recorded", **{"with": self.recorded_with})
+            yield StepEntry.of("recorded", **{"with": self.recorded_with})
         if self.start_frame is not None or self.end_frame is not None:
             start, end = self.start_frame or 0, frames if self.end_frame is None else self.end_frame
-            yield StepEntry(step="cut", start_ms=round(1000 * start / rate, 2), end_ms=round(1000 * end / rate, 2))
+            yield StepEntry.of("cut", start_ms=round(1000 * start / rate, 2), end_ms=round(1000 * end / rate, 2))
