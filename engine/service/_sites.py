@@ -66,11 +66,11 @@ def filler_bank(config: Config, services: Mapping[str, ServiceSettings]) -> Clip
     lines = [
         line for settings in services.values() for fillers in _sites(settings).values() for line in fillers.fillers
     ]
-    known = {clip.id for clip in bank.originals}
-    unspoken = [line for line in dict.fromkeys(lines) if _clip_id(line, bank.originals) not in known]
+    known = {clip.id for clip in bank.catalog}
+    unspoken = [line for line in dict.fromkeys(lines) if _clip_id(line, bank.catalog) not in known]
     if not unspoken:
         return bank
-    return ClipBank((), clips=[*bank.originals, *map(text_clip, unspoken)])  # decoded already
+    return ClipBank(config.packs, clips=map(text_clip, unspoken))  # which shares what is decoded already
 
 
 def text_clip(text: str) -> Clip:
