@@ -1,5 +1,6 @@
 """``stopgap pack prepare``: clips are made of their originals once more."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,7 @@ def prepare(
         raise typer.Exit(1)
 
 
-def _number(asked: dict[str, object]) -> dict[str, object]:
+def _number(asked: Mapping[str, object]) -> dict[str, object]:
     """Return the loudness as a number if it is one."""
     try:
         return {"loudness": float(str(asked["loudness"]))} if "loudness" in asked else {}
