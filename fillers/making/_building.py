@@ -7,13 +7,13 @@ from pathlib import Path
 from .._clip import Samples
 from .._errors import PackError
 from .._kinds import Kind
-from .._manifest import ClipEntry, Manifest, clip_path, read_manifest
+from .._manifest import ClipEntry, CutMarkEntry, Manifest, StepEntry, clip_path, read_manifest
 from .._preparation import PreparationSettings
-from ..preparation import Levels, levels_of, prepare
+from ..preparation import Levels, Prepared, levels_of, prepare
 from ._folder import PackFolder
 from ._manifesttext import manifest_text
 from ._reading import read_recording, recording_rate
-from ._source import Source
+from ._source import GIVEN, Source, moved
 
 Progress = Callable[[int], None]
 
@@ -77,6 +77,7 @@ def build_pack(
     failures: list[Failure] = []
     measured = _measurable(_noting(sources, failures, progress), folder, present)
     levels = levels_of(measured, settings)
+    levels = replace(levels, speech=round(levels.speech, 1))  # as it is written down: the next run must find the same
     failed = {failure.clip for failure in failures}
     made: list[ClipEntry] = []
     try:
@@ -89,7 +90,7 @@ def build_pack(
         if not made:
             return Built(present, (), tuple(failures))
         before = place.manifest.read_text(encoding="utf-8") if present is not None else None
-        kept = settings.model_copy(update={"loudness": round(levels.speech, 1)})
+        kept = settings.model_copy(update={"loudness": levels.speech})
         text, manifest = manifest_text(before, _head(head, kept), made, where=str(place.manifest))
         place.publish(text)
     except OSError as exc:
@@ -165,6 +166,8 @@ def _made(
         )  # fmt: skip
     except PackError as exc:
         raise PackError(f"{source.original}: clip {source.id!r} {exc}") from exc
+    if source.cut_marks:
+        prepared = _with_marks(prepared, source.cut_marks)
     own = present is not None and any(entry.file == f"{source.kind}/{source.id}.flac" for entry in present.clips)
     if not own and place.occupied(source.kind, source.id):
         raise PackError(
@@ -188,6 +191,16 @@ def _made(
         loudness_dbfs=round(prepared.loudness_dbfs, 1),
         cut_marks=prepared.cut_marks,
     )
+
+
+def _with_marks(prepared: Prepared, given: tuple[CutMarkEntry, ...]) -> Prepared:
+    """Return *prepared* with the marks that somebody set in the recording; its end is always one."""
+    trimmed_ms = next((float(step.facts["start_ms"]) for step in prepared.steps if step.step == "trim"), 0.0)
+    end = prepared.cut_marks[-1]
+    inner = tuple(mark for mark in moved(given, -trimmed_ms) if mark.ms < end.ms - 1.0)
+    steps = (*(step for step in prepared.steps if step.step != "cut_marks"),
+             StepEntry.of("cut_marks", source=GIVEN, inner=len(inner)))  # fmt: skip
+    return replace(prepared, cut_marks=(*inner, end), steps=steps)
 
 
 def _head(head: PackHead, settings: PreparationSettings) -> dict[str, object]:

@@ -40,7 +40,7 @@ def manifest_text(
         else:
             places[entry.id] = len(tables)
             tables.append(table)
-    text = tomlkit.dumps(document)
+    text = tomlkit.dumps(document).rstrip("\n") + "\n"
     return text, validated(Manifest, tomlkit.parse(text).unwrap(), where=where, error=PackError)
 
 
