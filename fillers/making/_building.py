@@ -75,7 +75,9 @@ def build_pack(
     present = read_manifest(folder) if place.manifest.is_file() else None
     settings = settings or (present and present.preparation) or PreparationSettings()
     failures: list[Failure] = []
-    measured = _measurable(_noting(sources, failures, progress), folder, present)
+    ids = {source.id for source in sources}
+    others = [entry for entry in (present.clips if present is not None else ()) if entry.id not in ids]
+    measured = _measurable(_noting(sources, failures, progress), folder, others)
     levels = levels_of(measured, settings)
     levels = replace(levels, speech=round(levels.speech, 1))  # as it is written down: the next run must find the same
     failed = {failure.clip for failure in failures}
@@ -142,11 +144,11 @@ def _noting(
 
 
 def _measurable(
-    new: Iterator[tuple[Samples, int, Kind]], folder: Path, present: Manifest | None
+    new: Iterator[tuple[Samples, int, Kind]], folder: Path, others: Iterable[ClipEntry]
 ) -> Iterator[tuple[Samples, int, Kind]]:
-    """Yield *new*, then what the pack has: a single "um" that is added is levelled by how its voice is measured."""
+    """Yield *new*, then *others*: a single "um" that is added is levelled by how its pack's voice is measured."""
     yield from new
-    for entry in present.clips if present is not None and present.preparation is not None else ():
+    for entry in others:
         try:
             recording = read_recording(clip_path(folder, entry))
         except PackError:
