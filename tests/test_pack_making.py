@@ -82,7 +82,7 @@ def test_other_settings_are_applied_to_the_originals(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     build_pack(folder, HEAD, [source(recording(tmp_path, "a.wav"))], PreparationSettings(loudness=-30.0))
     first, softer = contents(folder), read_manifest(folder).clips[0].loudness_dbfs or 0.0
-    prepare_pack(folder, PreparationSettings(loudness=-24.0, lead_ms=0.0))
+    prepare_pack(folder, PreparationSettings(loudness=-24.0))
     assert (read_manifest(folder).clips[0].loudness_dbfs or 0.0) - softer == pytest.approx(6.0, abs=0.1)
     prepare_pack(folder, PreparationSettings(loudness=-30.0))
     assert contents(folder)["phrase/a.flac"] == first["phrase/a.flac"]
