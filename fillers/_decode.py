@@ -8,7 +8,9 @@ import soundfile
 import soxr
 
 from ._clip import Samples
+from ._container import container_of
 from ._errors import PackError
+from ._truncation import missing_end
 
 MAX_CLIP_S = 60.0
 """s. A filler is short, and a decoded clip stays in memory."""
@@ -27,6 +29,8 @@ def decode(path: Path) -> tuple[Samples, int]:
     """
     if path.stat().st_size == 0:
         raise PackError(f"{path} is empty; record it again")
+    if missing := missing_end(path):
+        raise PackError(f"{path} is truncated: {missing}; copy or record it again")
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
@@ -85,14 +89,16 @@ def with_soft_edges(samples: Samples, rate: int) -> Samples:
 
 def _decode_with_pydub(path: Path, cause: Exception) -> tuple[Samples, int]:
     """Decode formats that libsndfile lacks (m4a, aac, webm): pydub runs ffmpeg, about 0.13 s a file."""
-    problem = ""
+    container, problem = container_of(path), ""
+    if container is None:
+        raise PackError(f"{path} is not audio; export it as FLAC or WAV") from cause
     with warnings.catch_warnings():  # pydub's, of deprecated modules, of a missing ffmpeg, of the file it leaves open
         warnings.simplefilter("ignore")
         from pydub import AudioSegment
         from pydub.exceptions import CouldntDecodeError
 
         try:
-            segment = AudioSegment.from_file(path, duration=MAX_CLIP_S + 1)
+            segment = AudioSegment.from_file(path, format=container, duration=MAX_CLIP_S + 1)
         except FileNotFoundError:
             problem = "is not audio that libsndfile reads, and ffmpeg is not installed; install it or write FLAC"
         except (CouldntDecodeError, IndexError, ValueError, OSError):

@@ -1,0 +1,53 @@
+"""Whether the end of a recording is missing, where the decoder would play what is there without a word."""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+STREAMED = 0x7FFF_0000
+"""Bytes from which a chunk's length says that its writer, to a pipe, did not know it."""
+
+
+def missing_end(path: Path) -> str | None:
+    """Return what tells that the end of *path* (WAV, AIFF or Ogg) is missing; None if nothing does.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+            return _cut_chunk(file, size, b"data", "<I")
+        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+            return _cut_chunk(file, size, b"SSND", ">I")
+        if head[:4] == b"OggS":
+            return _cut_page(file, size)
+    return None
+
+
+def _cut_chunk(file: BinaryIO, size: int, wanted: bytes, number: str) -> str | None:
+    place = 12
+    while place + 8 <= size:
+        file.seek(place)
+        name, length = file.read(4), struct.unpack(number, file.read(4))[0]
+        if name == wanted:
+            there = size - place - 8
+            return f"{there} of {length} bytes of audio" if there < length < STREAMED else None
+        place += 8 + length + length % 2
+    return None
+
+
+def _cut_page(file: BinaryIO, size: int) -> str | None:
+    """Follow the pages; their headers tell how long each is."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(27)
+        if head[:4] != b"OggS":
+            return None  # what follows is no page: the decoder skips it
+        segments = file.read(head[26]) if len(head) == 27 else b""
+        if len(head) < 27 or len(segments) < head[26] or place + 27 + len(segments) + sum(segments) > size:
+            return "its last page is cut off"
+        place += 27 + len(segments) + sum(segments)
+    return None
