@@ -9,7 +9,7 @@ STREAMED = 0x7FFF_0000
 
 
 def missing_end(path: Path) -> str | None:
-    """Return what tells that the end of *path* (WAV, AIFF or Ogg) is missing; None if nothing does.
+    """Return what tells that the end of *path* (WAV, AIFF, AU or Ogg) is missing; None if nothing does.
 
     Raises:
         OSError: if it cannot be read.
@@ -21,6 +21,9 @@ def missing_end(path: Path) -> str | None:
             return _cut_chunk(file, size, b"data", "<I")
         if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
             return _cut_chunk(file, size, b"SSND", ">I")
+        if head[:4] == b".snd":
+            start, length = struct.unpack(">II", head[4:])
+            return _short(size - start, length)
         if head[:4] == b"OggS":
             return _cut_page(file, size)
     return None
@@ -32,10 +35,13 @@ def _cut_chunk(file: BinaryIO, size: int, wanted: bytes, number: str) -> str | N
         file.seek(place)
         name, length = file.read(4), struct.unpack(number, file.read(4))[0]
         if name == wanted:
-            there = size - place - 8
-            return f"{there} of {length} bytes of audio" if there < length < STREAMED else None
+            return _short(size - place - 8, length)
         place += 8 + length + length % 2
     return None
+
+
+def _short(there: int, length: int) -> str | None:
+    return f"{max(0, there)} of {length} bytes of audio" if there < length < STREAMED else None
 
 
 def _cut_page(file: BinaryIO, size: int) -> str | None:
