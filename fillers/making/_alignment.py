@@ -3,7 +3,8 @@
 import math
 import statistics
 from collections.abc import Sequence
-from itertools import accumulate
+
+import numpy as np
 
 ODD = math.log(3.0)
 """A piece this many times (3) longer or shorter than its line should take is probably another line."""
@@ -18,9 +19,9 @@ def clock(seconds: float) -> str:
 
 
 def expected_s(text: str) -> float:
-    """Return about how long *text* takes to say, s: only the ratio of two of them means something."""
+    """Return about how long *text* takes to say, s, with what is kept of the silence around it."""
     letters = sum(3 if ord(letter) >= 0x2E80 else 1 for letter in text if letter.isalnum())  # a sign is a syllable
-    return 0.2 + 0.06 * letters
+    return 0.5 + 0.06 * letters
 
 
 def odd_pieces(pieces: Sequence[Times], lines: Sequence[str]) -> set[int]:
@@ -40,25 +41,30 @@ def probable_mistake(pieces: Sequence[Times], lines: Sequence[str]) -> str | Non
     if abs(len(pieces) - len(lines)) != 1 or not pieces or not lines:
         return None
     lasting, wanted = [end - start for start, end in pieces], [expected_s(line) for line in lines]
-    scale = sum(lasting) / sum(wanted)
-
-    def cost(found: float, line: float) -> float:
-        return abs(math.log(found / (scale * line)))
-
     more = len(pieces) > len(lines)
-    shorter = min(len(pieces), len(lines))
-    level = [cost(lasting[i], wanted[i]) for i in range(shorter)]
-    shifted = [cost(lasting[i + more], wanted[i + (not more)]) for i in range(shorter)]
-    before = [0.0, *accumulate(level)]
-    after = [*reversed([0.0, *accumulate(reversed(shifted))])]
-    single = min((before[j] + after[j], j) for j in range(shorter + 1))
-    if more:
-        both = [cost(pieces[j + 1][1] - pieces[j][0], wanted[j]) for j in range(shorter)]
-    else:
-        both = [cost(lasting[j], wanted[j] + wanted[j + 1]) for j in range(shorter)]
-    double = min((before[j] + both[j] + after[j + 1], j) for j in range(shorter))
-    return _told(pieces, lines, double[1], more, pair=True) if double < single else _told(
-        pieces, lines, single[1], more, pair=False)  # fmt: skip
+    guesses: list[tuple[float, bool, int]] = []
+    for place in range(max(len(pieces), len(lines))):
+        rest = slice(place + 1, None)
+        if more:
+            guesses.append((_misfit([*lasting[:place], *lasting[rest]], wanted), False, place))
+        else:
+            guesses.append((_misfit(lasting, [*wanted[:place], *wanted[rest]]), False, place))
+    for place in range(min(len(pieces), len(lines))):
+        after = slice(place + 2, None)
+        if more:
+            whole = pieces[place + 1][1] - pieces[place][0]
+            guesses.append((_misfit([*lasting[:place], whole, *lasting[after]], wanted), True, place))
+        else:
+            both = wanted[place] + wanted[place + 1]
+            guesses.append((_misfit(lasting, [*wanted[:place], both, *wanted[after]]), True, place))
+    _, pair, place = min(guesses)
+    return _told(pieces, lines, place, more, pair=pair)
+
+
+def _misfit(lasting: Sequence[float], wanted: Sequence[float]) -> float:
+    """Return how much the ratios of the two differ from their median: a slow speaker is as good as a quick one."""
+    ratios = np.log(np.asarray(lasting) / np.asarray(wanted))
+    return float(np.abs(ratios - np.median(ratios)).sum())
 
 
 def _told(pieces: Sequence[Times], lines: Sequence[str], place: int, more: bool, *, pair: bool) -> str:
@@ -72,4 +78,6 @@ def _told(pieces: Sequence[Times], lines: Sequence[str], place: int, more: bool,
         return (f"piece {place + 1} (at {clock(pieces[place][0])}) is probably both {lines[place]!r} and "
                 f"{lines[place + 1]!r}: give a shorter --silence-ms, or leave a longer pause")  # fmt: skip
     where = f"before piece {place + 1} (at {clock(pieces[place][0])})" if place < len(pieces) else "at the end"
-    return f"line {place + 1}, {lines[place]!r}, is probably missing {where}: record it, or take it out of the script"
+    return (
+        f"reading {place + 1}, {lines[place]!r}, is probably missing {where}: record it, or take it out of the script"
+    )

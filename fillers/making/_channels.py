@@ -12,6 +12,8 @@ SILENT_DB = -30.0
 """dB below the loudest channel from which one holds nothing but noise: averaged in, it would cost level."""
 CANCEL_DB = -3.0
 """dB below what unrelated sounds would leave: a mean that is softer cancels what its channels share."""
+ALIKE_DB = 0.5
+"""dB up to which channels are equally loud, and the first one will do: all pieces of a recording take the same."""
 SAME = 1e-6
 """Power of two channels' difference, as a share of theirs, below which they are the same."""
 
@@ -40,7 +42,7 @@ def mixing_of(products: NDArray[np.float64]) -> Mixing:
         products: Sums of the products of each two channels' samples, shape (channels, channels).
     """
     powers = np.diagonal(products)
-    loudest = int(powers.argmax())
+    loudest = int((powers >= powers.max() * 10.0 ** (-ALIKE_DB / 10.0)).argmax())
     heard = np.flatnonzero(powers >= powers[loudest] * 10.0 ** (SILENT_DB / 10.0))
     one = np.zeros(len(powers), np.float32)
     one[loudest] = 1.0

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 from .._errors import PackError
 from ._alignment import odd_pieces, probable_mistake
@@ -156,9 +157,7 @@ class Planner:
         if file.suffix.lower() not in RAW_SUFFIXES:
             return file
         if file not in self._originals:
-            folder = self._folder / str(len(self._originals))
-            folder.mkdir()
-            target = folder / f"{file.stem}.wav"
+            target = Path(mkdtemp(dir=self._folder), f"{file.stem}.wav")
             with_header(file, self._settings.raw, target)
             self._originals[file] = target
         return self._originals[file]

@@ -107,7 +107,7 @@ def _print(out: Path, plan: "ImportPlan", failures: "Sequence[Failure]", *, dry_
                 _claims(clip), "; ".join(clip.remarks),
             )  # fmt: skip
         print_table(table)
-    elif plan.pieces:  # of what fits no script, its owner wants to see the pieces
+    elif plan.pieces and not plan.skipped:  # of what fits no script, its owner wants to see the pieces
         table = new_table("recording", "piece", "at", "s", right=("piece", "s"))
         for number, (file, piece) in enumerate(plan.pieces, 1):
             start, end = piece.times
