@@ -3,7 +3,7 @@
 from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._behaviors import Behaviors
-from ._check import PackReport, check_pack, loudness_dbfs, problems
+from ._check import PackReport, check_pack, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
@@ -25,6 +25,7 @@ from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceErr
 from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
 from ._language import LanguageTag, primary_language
+from ._level import rms_dbfs as loudness_dbfs
 from ._manifest import (
     ClipEntry,
     CutMarkEntry,

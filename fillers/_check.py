@@ -13,6 +13,7 @@ from ._clip import Clip, Samples
 from ._decode import decode
 from ._errors import PackError
 from ._kinds import SPOKEN_KINDS, Kind
+from ._level import rms_dbfs
 from ._loaded import load_clip
 from ._manifest import ClipEntry, Manifest, clip_path, find_pack, read_manifest
 from ._validation import Section, _path, _place, _sentence, read_toml
@@ -91,20 +92,9 @@ def problems(model: type[Section], data: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def loudness_dbfs(samples: Samples, rate: int) -> float:
-    """Return the RMS in dBFS of the 20 ms windows that are at most 30 dB below the loudest one.
-
-    So pauses between words or keystrokes do not pull the figure down. Silence is -300.
-    """
-    window = max(1, min(rate // 50, len(samples)))
-    power = np.mean(samples[: len(samples) // window * window].astype(np.float64).reshape(-1, window) ** 2, axis=1)
-    active = power[power >= power.max() * 1e-3]
-    return 10.0 * float(np.log10(max(float(active.mean()), 1e-30)))
-
-
 def _heard_in(entry: ClipEntry, clip: Clip, raw: Samples) -> Iterator[str]:
     """Yield what is wrong with one clip. *raw* is its file's content; *clip* has had its edges softened."""
-    if loudness_dbfs(raw, clip.rate) < SILENT_DBFS:
+    if rms_dbfs(raw, clip.rate) < SILENT_DBFS:
         yield f"{clip.id}: is silent; record it again"
         return
     clipped = _longest_run(np.abs(raw) >= CLIPPED)
@@ -129,7 +119,7 @@ def _heard_together(clips: Iterable[Clip]) -> Iterator[str]:
     for clip in clips:
         kinds.setdefault(clip.kind, []).append(clip)
     for kind, members in kinds.items():
-        levels = sorted((loudness_dbfs(clip.samples, clip.rate), clip.id) for clip in members)
+        levels = sorted((rms_dbfs(clip.samples, clip.rate), clip.id) for clip in members)
         (softest, soft_id), (loudest, loud_id) = levels[0], levels[-1]
         if loudest - softest > SPREAD_DB:
             yield (

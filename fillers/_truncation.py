@@ -4,8 +4,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-STREAMED = 0x7FFF_0000
-"""Bytes from which a chunk's length says that its writer, to a pipe, did not know it."""
+from ._streamedwav import PLACEHOLDER, SLACK, missing_bytes
 
 
 def missing_end(path: Path) -> str | None:
@@ -15,13 +14,13 @@ def missing_end(path: Path) -> str | None:
         OSError: if it cannot be read.
     """
     size = path.stat().st_size
+    if missing := missing_bytes(path):
+        return f"{missing} bytes are missing"
     with path.open("rb") as file:
         head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-            return _cut_chunk(file, size, b"data", "<I")
-        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return _cut_chunk(file, size, b"SSND", ">I")
-        if head[:4] == b".snd":
+        if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+            return _cut_chunk(file, size)
+        if head[:4] == b".snd" and len(head) == 12:
             start, length = struct.unpack(">II", head[4:])
             return _short(size - start, length)
         if head[:4] == b"OggS":
@@ -29,19 +28,20 @@ def missing_end(path: Path) -> str | None:
     return None
 
 
-def _cut_chunk(file: BinaryIO, size: int, wanted: bytes, number: str) -> str | None:
+def _cut_chunk(file: BinaryIO, size: int) -> str | None:
     place = 12
     while place + 8 <= size:
         file.seek(place)
-        name, length = file.read(4), struct.unpack(number, file.read(4))[0]
-        if name == wanted:
+        name, length = struct.unpack(">4sI", file.read(8))
+        if name == b"SSND":
             return _short(size - place - 8, length)
         place += 8 + length + length % 2
     return None
 
 
 def _short(there: int, length: int) -> str | None:
-    return f"{max(0, there)} of {length} bytes of audio" if there < length < STREAMED else None
+    missing = length - there
+    return f"{missing} bytes are missing" if missing > SLACK and length < PLACEHOLDER else None
 
 
 def _cut_page(file: BinaryIO, size: int) -> str | None:

@@ -15,7 +15,7 @@ from conftest import Ended, Run
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from stopgap.fillers import Clip, ClipBank, Kind, Manifest, PackError, load_pack, read_manifest
+from stopgap.fillers import Clip, ClipBank, Kind, PackError, load_pack, read_manifest
 from stopgap.fillers.making import kept_conversions, prepare_pack, read_recording
 from stopgap.fillers.making._alignment import clock, probable_mistake
 from stopgap.fillers.making._naming import named_take
@@ -288,7 +288,7 @@ def test_bad_files(run: Run) -> None:
         "slow.wav": "has 4000 Hz",
         "fast.wav": "has 384000 Hz",
         "headonly.wav": "lasts 0.000 s, less than any clip (0.05 s)",
-        "cut.wav": f"is truncated: {2 * len(voice()) - 1000} of {2 * len(voice())} bytes of audio",
+        "cut.wav": "is truncated: 1000 bytes are missing",
     }
     assert read_manifest(Path("pack")).clips[0].id == "good"
 
@@ -620,11 +620,13 @@ def test_reading(run: Run, bank: ClipBank) -> None:
 def test_reading_is_prepared_again(run: Run, bank: ClipBank) -> None:
     """The manifest tells where each piece was cut: prepared again, the clips are the same."""
     read_aloud(run, bank, lines_of(bank))
-    before: Manifest = read_manifest(Path("pack"))
-    samples = {path: path.read_bytes() for path in sorted(Path("pack").rglob("*.flac"))}
+    before, clips = load_pack(Path("pack"))
     assert not prepare_pack(Path("pack")).failures
-    assert read_manifest(Path("pack")) == before
-    assert {path: path.read_bytes() for path in sorted(Path("pack").rglob("*.flac"))} == samples
+    after, again = load_pack(Path("pack"))
+    assert [(entry.id, entry.steps[0]) for entry in after.clips] == [
+        (entry.id, entry.steps[0]) for entry in before.clips
+    ]
+    assert [clip.frames for clip in again] == [clip.frames for clip in clips]
 
 
 @needs_ffmpeg

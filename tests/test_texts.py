@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stopgap.fillers import Kind, PackError, Spec, find_pack, read_manifest, read_spec
+from stopgap.fillers import (
+    Kind,
+    PackError,
+    Spec,
+    bundled_folder,
+    find_pack,
+    read_manifest,
+    read_spec,
+    read_toml,
+)
 from stopgap.fillers.texts import bank_languages, bank_toml, claims_work, read_bank
 
 Run = Callable[..., Any]
@@ -244,3 +253,49 @@ def test_command_refuses(run: Run, arguments: list[str], message: str) -> None:
     ended = run("pack", "texts", *arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert message in ended.err
+
+
+# The robotic packs and the demo's conversation --------------------------------------------------------------------
+
+ROBOTIC = {"es": "es-es", "de": "de-de"}
+
+
+@pytest.mark.parametrize(("language", "name"), ROBOTIC.items())
+def test_robotic_pack_says_lines_of_the_bank(language: str, name: str) -> None:
+    """A spec for espeak-ng takes its lines from the bank, enough of each kind and with the same flags."""
+    bank = {line.text: (line.kind, line.claims_work, line.order) for line in read_bank(language).lines}
+    lines = read_spec(bundled_folder() / name / "spec.toml").lines
+    assert {line.text: (line.kind, line.claims_work, line.order) for line in lines}.items() <= bank.items()
+    counts = Counter((line.kind.value, line.claims_work) for line in lines)
+    assert counts["backchannel", False] == counts["hesitation", False] == 6
+    assert counts["phrase", True] == counts["phrase", False] == 6
+    progress = [(line.order, line.claims_work) for line in lines if line.kind is Kind.PROGRESS]
+    assert progress == [(order, claims) for order in (1, 2, 3) for claims in (True, False)]
+
+
+def test_robotic_packs_have_ids_of_their_own() -> None:
+    """They can be loaded beside packs that were recorded from the banks."""
+    specs = [read_bank(name) for name in LANGUAGES]
+    specs += [read_spec(bundled_folder() / name / "spec.toml") for name in ROBOTIC.values()]
+    ids = Counter(line.clip_id(1) for spec in specs for line in spec.lines)
+    assert max(ids.values()) == 1
+
+
+@pytest.mark.parametrize("language", ROBOTIC)
+def test_demo_in_other_languages(language: str) -> None:
+    """The demo's lines have the same ids, roles, tools and files as in English, other texts, and their language."""
+
+    def lines(folder: str) -> list[dict[str, str]]:
+        return list(read_toml(bundled_folder() / folder / "demo.toml")["lines"])
+
+    here, english = lines(f"demo-{language}"), lines("demo")
+    assert [{**line, "text": ""} for line in here] == [{**line, "text": ""} for line in english]
+    assert not {line["text"] for line in here} & {line["text"] for line in english}
+    assert read_toml(bundled_folder() / f"demo-{language}" / "demo.toml")["language"].startswith(language)
+
+
+@pytest.mark.parametrize("language", ROBOTIC)
+def test_demo_replies_claim_no_work(language: str) -> None:
+    """An answer and a question promise nothing."""
+    demo = read_toml(bundled_folder() / f"demo-{language}" / "demo.toml")
+    assert not [line["text"] for line in demo["lines"] if claims_work(line["text"], language)]

@@ -16,6 +16,7 @@ from .._container import container_of
 from .._decode import MAX_CLIP_S
 from .._errors import PackError
 from .._manifest import StepEntry
+from .._streamedwav import with_known_length
 from .._truncation import missing_end
 from ._channels import Mixing, mixing_of
 from ._conversions import converted
@@ -181,7 +182,7 @@ def opened_recording(path: Path) -> Iterator[OpenRecording]:
 def _known_to_libsndfile(path: Path) -> Any:
     """Return *path*, opened; None if libsndfile does not know it."""
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(with_known_length(path))
     except soundfile.LibsndfileError:
         return None
     except TypeError:  # soundfile takes every name in .raw for headerless audio, whatever the file begins with
