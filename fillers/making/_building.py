@@ -10,6 +10,7 @@ from .._kinds import Kind
 from .._manifest import ClipEntry, CutMarkEntry, Manifest, StepEntry, clip_path, read_manifest
 from .._preparation import PreparationSettings
 from ..preparation import Levels, Prepared, levels_of, prepare
+from ._conversions import kept_conversions
 from ._folder import PackFolder
 from ._manifesttext import manifest_text
 from ._reading import read_recording, recording_rate
@@ -118,14 +119,15 @@ def prepare_pack(
     manifest = read_manifest(folder)
     sources: list[Source] = []
     failures: list[Failure] = []
-    for entry in manifest.clips:
-        file = entry.file if entry.original is None else entry.original
-        try:
-            original = clip_path(folder, entry.model_copy(update={"file": file}))
-            sources.append(Source.of(entry, original, recording_rate(original)))
-        except PackError as exc:
-            failures.append(Failure(folder / file, entry.id, str(exc)))
-    built = build_pack(folder, PackHead(), sources, settings, progress=progress)
+    with kept_conversions():
+        for entry in manifest.clips:
+            file = entry.file if entry.original is None else entry.original
+            try:
+                original = clip_path(folder, entry.model_copy(update={"file": file}))
+                sources.append(Source.of(entry, original, recording_rate(original)))
+            except PackError as exc:
+                failures.append(Failure(folder / file, entry.id, str(exc)))
+        built = build_pack(folder, PackHead(), sources, settings, progress=progress)
     return replace(built, failures=(*failures, *built.failures))
 
 

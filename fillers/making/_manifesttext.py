@@ -29,7 +29,7 @@ def manifest_text(
     document = tomlkit.document() if before is None else tomlkit.parse(before)
     for key, value in head.items():
         if value is not None and document.get(key) != value:
-            document[key] = value
+            document[key] = _spaced(value) if isinstance(value, Mapping) else value
     tables = document.setdefault("clips", tomlkit.aot())
     if not isinstance(tables, AoT):
         raise PackError(f"{where}: clips is not written as [[clips]] tables; write them so")
@@ -45,12 +45,17 @@ def manifest_text(
     return text, validated(Manifest, tomlkit.parse(text).unwrap(), where=where, error=PackError)
 
 
-def _table(entry: ClipEntry) -> Table:
+def _spaced(values: Mapping[str, Any]) -> Table:
+    """Return a table with an empty line after it."""
     table = tomlkit.table()
-    for key, value in entry.model_dump(mode="json", exclude_none=True, exclude_defaults=True).items():
-        table.add(key, _listed(value) if isinstance(value, list) else value)
+    table.update(values)
     table.add(tomlkit.nl())
     return table
+
+
+def _table(entry: ClipEntry) -> Table:
+    values = entry.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return _spaced({key: _listed(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def _listed(values: list[Any]) -> Array:
