@@ -7,7 +7,7 @@ from ._envelope import Envelope, blocks, frame_of, is_voiced, islands
 
 _FLOOR_QUANTILE = 0.1
 _ABOVE_FLOOR_DB = 8.0
-_SOUND_DB, _BREATH_DB = -40.0, -24.0
+_SOUND_DB, _BREATH_DB = -40.0, -20.0
 _CONTRAST_DB = -12.0
 _APART_MS = 100.0
 _SILENT_DBFS = -60.0
