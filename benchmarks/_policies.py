@@ -80,7 +80,7 @@ def missing_kinds(name: str, config: Config, bank: ClipBank) -> tuple[Kind, ...]
     """Return the kinds that a fixed timer asks for and no clip may be played of: there it stays silent."""
     if name not in ("ladder", *(baseline.name for baseline in BASELINES)):
         return ()
-    there = {clip.kind for clip in bank.originals if config.kind(clip.kind).enabled}
+    there = {clip.kind for clip in bank.catalog if config.kind(clip.kind).enabled}
     asked = dict.fromkeys(step.kind for step in contender(name, config).config.ladder)
     return tuple(kind for kind in asked if kind not in there)
 

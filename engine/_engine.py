@@ -8,7 +8,7 @@ from ._behaving import InForce
 from ._clock import Clock
 from ._listeners import Listeners
 from ._work import Work
-from .planning import Ladder, Mixture, Restraint, playable_clips
+from .planning import Ladder, Mixture, Planner, Restraint, playable_clips
 from .prediction import LatencyPredictor
 from .turns import TurnRecord
 
@@ -63,7 +63,8 @@ class Engine:
     """Where turns are recorded."""
     counters: dict[str, int] = field(default_factory=dict)
     _under: dict[tuple[str, int], tuple[Limits, Costs]] = field(default_factory=dict)
-    _playable: dict[tuple[object, ...], tuple[Clip, ...]] = field(default_factory=dict)
+    _playable: dict[tuple[object, ...], tuple[tuple[Clip, ...], tuple[Clip, ...]]] = field(default_factory=dict)
+    """What may be played, and all clips that there were then."""
 
     def count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
@@ -94,19 +95,28 @@ class Engine:
         tool_runs: bool,
         behavior: InForce | None,
     ) -> tuple[Clip, ...]:
-        """Return what may be played in such a turn; asked again, the same tuple."""
+        """Return what may be played in such a turn; asked again, the same tuple, until the bank has other clips."""
+        every = self.bank.clips(rate)
         key = (rate, language, voice, agent, tool, tool_runs, None if behavior is None else behavior.key)
         found = self._playable.get(key)
-        if found is None:
+        if found is None or found[0] is not every:
             if len(self._playable) > 1024:
                 self._playable.clear()
             override = self.config.override(agent, tool, None if behavior is None else behavior.rule)
-            found = self._playable[key] = playable_clips(
-                self.bank.clips(rate),
+            playable = playable_clips(
+                every,
                 self.config,
                 override,
                 language=language,
                 voice=voice,
                 tool_runs=tool_runs,
             )
-        return found
+            found = self._playable[key] = every, playable
+        return found[1]
+
+    def forget_clips(self) -> None:
+        """Let go of what was made of the bank's former clips."""
+        self._playable = {}
+        for policy in self.mixture.policies:
+            if isinstance(policy, Planner):
+                policy.forget_clips()

@@ -4,16 +4,17 @@ import itertools
 import logging
 import random
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..fillers import ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
+from ..fillers import Clip, ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
 from ._keeping import Keeper, WaitsKeeper
 from ._listeners import Listener, Listeners
+from ._packwatch import PackWatch
 from ._rehearsal import Rehearsal
 from ._session import Session
 from ._turnlog import TurnLog
@@ -58,7 +59,7 @@ class FillerManager:
     ) -> None:
         config = config if config is not None else Config()
         bank = bank if bank is not None else ClipBank(config.packs)
-        _check_phrases(config, bank)
+        _check_phrases(config, bank.catalog)
         clock = clock if clock is not None else MonotonicClock()
         file = config.prediction.file if predictor is None else None
         predictor = predictor if predictor is not None else LatencyPredictor(config)
@@ -82,6 +83,8 @@ class FillerManager:
         if len(policies) > 1:
             self._engine.judge = Rehearsal(self._engine, random.Random(config.seed))
         self._keeper = keeper if file is None else WaitsKeeper(predictor, file, clock)
+        every_s = config.watch_packs_s
+        self._packs = None if every_s is None else PackWatch(bank, self.reload_packs, clock, every_s)
         self._log = None if config.turn_log is None else TurnLog(config, clock, self._engine.count)
         self._engine.log = self._log
         self._ids = itertools.count(1)
@@ -162,9 +165,34 @@ class FillerManager:
         self._sessions = [s for s in self._sessions if not s.closed]
         self._sessions.append(session)
         self._engine.work.watch(session)
-        if self._keeper is not None:
-            self._engine.work.watch(self._keeper)
+        for kept in (self._keeper, self._packs):
+            if kept is not None:
+                self._engine.work.watch(kept)
         return session
+
+    def reload_packs(self) -> bool:
+        """Take in packs whose files have changed: for turns from now on, and for what is planned next.
+
+        What sounds or is armed goes on as it is. Reading takes as long as at the start, in this thread; sessions go on
+        meanwhile. `Config.watch_packs_s` does this by itself.
+
+        Returns:
+            Whether any file had changed.
+
+        Raises:
+            ConfigError: if a pack cannot be used, or has no clip of a phrase that the configuration names; the former
+                clips stay in use.
+        """
+        config = self._engine.config
+        try:
+            taken = self._engine.bank.reload(lambda clips: _check_phrases(config, clips))
+        except ConfigError:
+            self._engine.count("packs_refused")
+            raise
+        if taken:
+            self._engine.forget_clips()
+            self._engine.count("packs_reloaded")
+        return taken
 
     def add_listener(self, listener: Listener) -> None:
         """Have *listener* told what is heard in the sessions that are opened from now on.
@@ -176,7 +204,8 @@ class FillerManager:
 
     def statistics(self) -> dict[str, float]:
         """Return counters of the process: turns, fillers, skipped, reply_starved, reply_refused, silent_sessions,
-        turns_logged, turns_unlogged (that could not be written to `Config.turn_log`), xruns (of devices).
+        turns_logged, turns_unlogged (that could not be written to `Config.turn_log`), packs_reloaded, packs_refused,
+        xruns (of devices).
 
         ``native_mixer`` is 1 where the C core was built, else 0. ``planned_share`` is the probability with which the
         next turn is planned rather than left to the ladder; it falls where predictions lie. ``drifts``: sudden changes
@@ -260,7 +289,7 @@ def policies_of_mode(config: Config, predictor: LatencyPredictor, restraint: Res
     return (ladder,) if config.mode == "ladder" else (Planner(config, predictor, restraint), ladder)
 
 
-def _check_phrases(config: Config, bank: ClipBank) -> None:
+def _check_phrases(config: Config, clips: Sequence[Clip]) -> None:
     """Raise `ConfigError` for a phrase in the configuration that no clip has."""
     wanted: list[tuple[str, tuple[str, ...] | None]] = []
     wanted += [(f"agents.{name}.phrases", override.phrases) for name, override in config.agents.items()]
@@ -272,7 +301,7 @@ def _check_phrases(config: Config, bank: ClipBank) -> None:
     wanted += [(f"ladder[{place}].phrases", step.phrases) for place, step in enumerate(config.ladder)]
     for where, phrases in wanted:
         for place, phrase in enumerate(phrases or ()):
-            if not matching_phrases(bank.originals, (phrase,)):
+            if not matching_phrases(clips, (phrase,)):
                 raise ConfigError(
                     f"{where}[{place}] = {phrase!r} is the text or id of no clip in {', '.join(config.packs)}; "
                     "see `stopgap pack list`, or add a clip"

@@ -1,26 +1,31 @@
-"""All packs, decoded and resident, one copy per rate for every session of the process."""
+"""All packs a manager speaks from, one copy per rate for every session of the process."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from ._clip import Clip, CutMark
-from ._decode import decode, resampled, resampled_loop, with_soft_edges
+from ._clip import Clip
 from ._errors import PackError
 from ._fork import put_right_in_children
-from ._manifest import ClipEntry, Manifest, clip_path, find_pack, read_manifest
+from ._loaded import LoadedPack, Progress, Version, at_rate, load_clip, loaded_pack
+from ._manifest import Manifest, find_pack, read_manifest
 from ._progress import bar_when_long
 
-Progress = Callable[[Sequence[ClipEntry], str], Iterator[ClipEntry]]
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a bank holds at one time."""
+
+    packs: tuple[LoadedPack, ...]
+    by_rate: dict[int, tuple[Clip, ...]] = field(default_factory=dict)
 
 
 class ClipBank:
     """The clips of all loaded packs.
 
-    Clips are decoded once at their own rate and kept once per requested rate as read-only float32.
+    Clips are read-only float32, kept once per requested rate. Banks of one process share the packs that they have in
+    common: a second one costs no second copy.
 
     Args:
         packs: Names of bundled packs or paths of pack folders, in the order of preference.
@@ -38,37 +43,91 @@ class ClipBank:
         clips: Iterable[Clip] = (),
         progress: Progress = bar_when_long,
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._reloading = threading.Lock(), threading.Lock()
         put_right_in_children(self)
-        self._by_rate: dict[int, tuple[Clip, ...]] = {}
-        loaded: list[Clip] = []
-        for pack in packs:
-            folder = find_pack(str(pack))
-            manifest = read_manifest(folder)
-            entries = progress(manifest.clips, manifest.name)
-            loaded.extend(_load(folder, manifest, entry) for entry in entries)
-        self._originals = _with_unique_ids([*loaded, *clips])
+        self._folders = tuple(find_pack(str(pack)) for pack in packs)
+        self._further = tuple(clips)
+        self._content = self._read(progress)
 
     def after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._reloading = threading.Lock(), threading.Lock()
 
     def clips(self, rate: int) -> tuple[Clip, ...]:
-        """Return every clip at *rate* Hz; the first call for a rate resamples."""
+        """Return every clip at *rate* Hz; the first call for a rate resamples. The same tuple until a reload."""
         with self._lock:
-            if rate not in self._by_rate:
-                self._by_rate[rate] = tuple(_at_rate(clip, rate) for clip in self._originals)
-            return self._by_rate[rate]
+            return self._at(self._content, rate)
+
+    @property
+    def catalog(self) -> tuple[Clip, ...]:
+        """Every clip at whatever rate is at hand: for its id, text, kind and the like."""
+        return self._listed(self._content)
 
     @property
     def originals(self) -> tuple[Clip, ...]:
-        """Every clip at the rate of its file."""
-        return self._originals
+        """Every clip at the rate of its file; decoded anew unless no rate was asked for yet.
+
+        Raises:
+            PackError: if the files can no longer be read.
+        """
+        return (*(clip for pack in self._content.packs for clip in pack.originals()), *self._further)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of sample memory, over all rates."""
-        arrays = {id(c.samples): c.samples.nbytes for cs in [self._originals, *self._by_rate.values()] for c in cs}
-        return sum(arrays.values())
+        """Bytes of sample memory, over the rates that were asked for; banks of one process share it."""
+        content = self._content
+        held = content.by_rate.values() if content.by_rate else (self._listed(content),)
+        return sum({id(clip.samples): clip.samples.nbytes for clips in held for clip in clips}.values())
+
+    def changed(self) -> Version | None:
+        """Return the version of the packs' files if it is not the one that was loaded; no clip is read."""
+        packs = self._content.packs
+        now = tuple(pack.version_now() for pack in packs)
+        return None if now == tuple(pack.version for pack in packs) else now
+
+    def reload(self, check: Callable[[Sequence[Clip]], object] = lambda clips: None) -> bool:
+        """Take in packs whose files have changed, at every rate in use.
+
+        Sessions go on meanwhile with what they have, and so does what sounds.
+
+        Args:
+            check: Is given the new clips before they are taken, and raises if they will not do.
+
+        Returns:
+            Whether anything had changed.
+
+        Raises:
+            PackError: if a pack cannot be used; what was loaded before stays.
+        """
+        with self._reloading:
+            content = self._read(bar_when_long)
+            if content.packs == self._content.packs:
+                return False
+            check(self._listed(content))
+            for rate in tuple(self._content.by_rate):
+                self._at(content, rate)
+            with self._lock:
+                for rate in self._content.by_rate:  # asked for meanwhile
+                    self._at(content, rate)
+                self._content = content
+            return True
+
+    def _read(self, progress: Progress) -> _Content:
+        content = _Content(tuple(loaded_pack(folder, progress) for folder in self._folders))
+        seen: set[str] = set()
+        for clip in self._listed(content):  # ids name clips in records
+            if clip.id in seen:
+                raise PackError(f"two packs have a clip {clip.id!r}; rename one of them")
+            seen.add(clip.id)
+        return content
+
+    def _listed(self, content: _Content) -> tuple[Clip, ...]:
+        return (*(clip for pack in content.packs for clip in pack.catalog()), *self._further)
+
+    def _at(self, content: _Content, rate: int) -> tuple[Clip, ...]:
+        if rate not in content.by_rate:
+            packs = (clip for pack in content.packs for clip in pack.clips(rate))
+            content.by_rate[rate] = (*packs, *(at_rate(clip, rate) for clip in self._further))
+        return content.by_rate[rate]
 
 
 def load_pack(folder: Path) -> tuple[Manifest, tuple[Clip, ...]]:
@@ -78,59 +137,4 @@ def load_pack(folder: Path) -> tuple[Manifest, tuple[Clip, ...]]:
         PackError: at its first problem.
     """
     manifest = read_manifest(folder)
-    return manifest, tuple(_load(folder, manifest, entry) for entry in manifest.clips)
-
-
-def _load(folder: Path, manifest: Manifest, entry: ClipEntry) -> Clip:
-    samples, rate = decode(clip_path(folder, entry))
-    marks = tuple(CutMark(round(mark.ms * rate / 1000), mark.words) for mark in entry.cut_marks)
-    if marks and marks[-1].frame > len(samples) + 1:
-        raise PackError(
-            f"{folder}: clip {entry.id!r}: the cut mark at {entry.cut_marks[-1].ms:g} ms is beyond the clip's end "
-            f"({1000 * len(samples) / rate:.0f} ms); correct cut_marks"
-        )
-    clip = Clip(
-        id=entry.id,
-        kind=entry.kind,
-        samples=samples,
-        rate=rate,
-        text=entry.text,
-        language=entry.language or manifest.language,
-        voice=entry.voice or manifest.voice,
-        weight=entry.weight,
-        claims_work=entry.claims_work,
-        order=entry.order,
-        licence=entry.licence or manifest.licence,
-    )
-    soft = samples if clip.loops else with_soft_edges(samples, rate)
-    soft.setflags(write=False)
-    return replace(clip, samples=soft, cut_marks=_closed(marks, len(samples), entry.text))
-
-
-def _closed(marks: tuple[CutMark, ...], frames: int, text: str | None) -> tuple[CutMark, ...]:
-    """Return *marks* with the clip's end as the last one."""
-    inner = tuple(mark for mark in marks if mark.frame < frames)
-    return (*inner, CutMark(frames, len((text or "").split())))
-
-
-def _at_rate(clip: Clip, rate: int) -> Clip:
-    if rate == clip.rate:
-        return clip
-    samples = (resampled_loop if clip.loops else resampled)(clip.samples, clip.rate, rate)
-    samples = np.ascontiguousarray(samples)
-    samples.setflags(write=False)
-    inner = (CutMark(round(m.frame * rate / clip.rate), m.words) for m in clip.cut_marks[:-1])
-    marks = tuple(mark for mark in inner if 0 < mark.frame < len(samples))
-    return replace(
-        clip, samples=samples, rate=rate, cut_marks=(*marks, CutMark(len(samples), clip.cut_marks[-1].words))
-    )
-
-
-def _with_unique_ids(clips: list[Clip]) -> tuple[Clip, ...]:
-    """Return *clips*; an id that an earlier pack has already is an error, since ids name clips in records."""
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.id in seen:
-            raise PackError(f"two packs have a clip {clip.id!r}; rename one of them")
-        seen.add(clip.id)
-    return tuple(clips)
+    return manifest, tuple(load_clip(folder, manifest, entry) for entry in manifest.clips)

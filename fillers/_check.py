@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
-from ._bank import _load
 from ._clip import Clip, Samples
 from ._decode import decode
 from ._errors import PackError
 from ._kinds import SPOKEN_KINDS, Kind
 from ._level import rms_dbfs
+from ._loaded import load_clip
 from ._manifest import ClipEntry, Manifest, clip_path, find_pack, read_manifest
 from ._validation import Section, _path, _place, _sentence, read_toml
 
@@ -68,7 +68,7 @@ def check_pack(name: str) -> PackReport:
     clips: list[Clip] = []
     for entry in manifest.clips:
         try:
-            clip = _load(folder, manifest, entry)
+            clip = load_clip(folder, manifest, entry)
         except PackError as exc:
             errors.append(str(exc))
         else:

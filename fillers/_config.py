@@ -193,6 +193,9 @@ class Config(Section):
     mode: Literal["predictive", "ladder", "none"] = "predictive"
     packs: tuple[Name, ...] = ("en-us",)
     """Names of bundled packs, or paths of folders with a ``pack.toml``."""
+    watch_packs_s: float | None = Field(default=None, ge=0.1, le=3600)
+    """s between two looks at whether the packs' files have changed; changed packs are then taken in while conversations
+    go on. None: never, but for `FillerManager.reload_packs`."""
     language: Name = "en-US"
     """BCP 47 tag of what the agent speaks; a turn may say another."""
     voice: Name | None = None

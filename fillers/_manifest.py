@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -31,6 +31,16 @@ class StepEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     step: Name
+
+    @classmethod
+    def of(cls, step: str, **facts: float | int | str | bool) -> Self:
+        """Return the step named *step* with what else it says."""
+        return cls.model_validate({"step": step, **facts})
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it says besides its name."""
+        return self.model_extra or {}
 
 
 class ClipEntry(Section):

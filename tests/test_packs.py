@@ -1,7 +1,10 @@
 """Packs: what is refused on loading, and what the bundled one really holds."""
 
+import gc
+import shutil
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -254,6 +257,27 @@ def test_pydub_is_imported_only_for_what_libsndfile_lacks() -> None:
     assert done.stdout.strip() == "['soundfile']"
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_fallback_decoder(tmp_path: Path) -> None:
+    """What libsndfile lacks is decoded by ffmpeg, told the format that the file's first bytes show."""
+    folder = make_pack(tmp_path, CLIP.replace("um.wav", "um.m4a"))
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(folder / "um.wav"), str(folder / "um.m4a")]
+    subprocess.run(command, check=True)
+    _, (clip,) = load_pack(folder)
+    assert clip.duration_s == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "content", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile '{}'\n"]
+)
+def test_playlist_as_clip(tmp_path: Path, content: str) -> None:
+    """A playlist under a clip's name opens none of the files that it names."""
+    secret = make_pack(tmp_path / "elsewhere") / "um.wav"
+    folder = make_pack(tmp_path / "mine", CLIP.replace("um.wav", "um.m4a"))
+    (folder / "um.m4a").write_text(content.format(secret.resolve()), encoding="utf-8")
+    assert "um.m4a is not audio" in refusal(folder)
+
+
 # The bundled pack ----------------------------------------------------------------------------------------------
 
 
@@ -419,17 +443,61 @@ def held_bytes(clips: tuple[Clip, ...]) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def test_bank_holds_no_more_than_its_samples() -> None:
+def own_copy(tmp_path: Path) -> Path:
+    """Return a copy of the bundled pack, that no other bank shares."""
+    return Path(shutil.copytree(bundled_folder() / "en-us", tmp_path / "en-us"))
+
+
+def test_bank_holds_no_more_than_its_samples(tmp_path: Path) -> None:
     """Per rate the bank keeps at most 1.1 times four bytes a sample, and says what it keeps."""
-    bank = ClipBank()
-    rates = {clip.rate for clip in bank.originals}
-    assert bank.nbytes == 4 * sum(clip.frames for clip in bank.originals)
+    bank = ClipBank([own_copy(tmp_path)])
+    assert bank.nbytes == 4 * sum(clip.frames for clip in bank.catalog)
+    before = 0
     for rate in RATES:
-        before = bank.nbytes
         clips = bank.clips(rate)
         plain = 4 * sum(clip.frames for clip in clips)
-        assert bank.nbytes - before == (0 if rates == {rate} else plain)
+        assert bank.nbytes - before == plain
         assert held_bytes(clips) <= 1.1 * plain
+        before = bank.nbytes
+
+
+def test_bank_lets_go_of_what_is_not_played(tmp_path: Path) -> None:
+    """Once a rate was asked for, samples at the files' rate are gone; another rate is made from the files again."""
+    folder = own_copy(tmp_path)
+    bank = ClipBank([folder])
+    original = weakref.ref(bank.originals[0])
+    bank.clips(48_000)
+    gc.collect()
+    assert original() is None
+    expected = ClipBank([own_copy(tmp_path / "other")]).clips(16_000)
+    for one, two in zip(bank.clips(16_000), expected, strict=True):
+        np.testing.assert_array_equal(one.samples, two.samples)
+
+
+def test_further_rate_of_files_that_are_gone(tmp_path: Path) -> None:
+    """If files changed or vanished meanwhile, a further rate is made from what is in memory."""
+    folder = own_copy(tmp_path)
+    bank = ClipBank([folder])
+    bank.clips(48_000)
+    shutil.rmtree(folder)
+    for one, two in zip(bank.clips(16_000), ClipBank().clips(16_000), strict=True):
+        assert one.id == two.id
+        assert np.abs(one.samples - two.samples[: one.frames]).max() < 0.01
+
+
+def test_banks_share_packs(tmp_path: Path) -> None:
+    """A second bank in the process costs no second copy, and what nobody uses any more is freed."""
+    folder = own_copy(tmp_path)
+    one, two = ClipBank([folder]), ClipBank([f"{folder}/../en-us"])
+    for rate in RATES:
+        assert all(a is b for a, b in zip(one.clips(rate), two.clips(rate), strict=True))
+    clip = weakref.ref(one.clips(8_000)[0])
+    del one
+    gc.collect()
+    assert clip() is not None
+    del two
+    gc.collect()
+    assert clip() is None
 
 
 def test_bank_progress(tmp_path: Path) -> None:

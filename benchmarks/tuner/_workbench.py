@@ -79,7 +79,7 @@ class Workbench:
             "trace": self._name,
             "left_out": self._left_out,
             "kinds": [{"name": kind.value, "spoken": kind.spoken} for kind in Kind],
-            "there": sorted({clip.kind.value for clip in self._bank.originals}),
+            "there": sorted({clip.kind.value for clip in self._bank.catalog}),
             "start": {"A": {**start, "mode": "ladder"}, "B": start},
             "contexts": [context.as_dict() for context in self._contexts],
             "turns": [_turn(turn) for turn in self._turns],

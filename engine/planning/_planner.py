@@ -65,7 +65,7 @@ class Planner:
         self._variants: dict[tuple[float, bool, Costs | None], Config] = {(1.0, True, None): config}
         """The configuration by the factor on the cost of delay, by whether the reply can be held, and by costs that are
         not its own."""
-        self._classes: dict[tuple[object, ...], tuple[tuple[Clip, ...], tuple[ClipClass, ...]]] = {}
+        self._classes: dict[tuple[object, ...], tuple[ClipClass, ...]] = {}
         self._solved: dict[tuple[object, ...], _Cached] = {}
 
     def plan(self, situation: Situation) -> Sheet:
@@ -75,6 +75,10 @@ class Planner:
 
     def ready(self, situation: Situation) -> Sheet | None:
         return self._look_up(situation, solve=False)
+
+    def forget_clips(self) -> None:
+        """Let go of plans: the clips that they were made for are no longer played."""
+        self._classes, self._solved = {}, {}
 
     def _look_up(self, situation: Situation, *, solve: bool) -> Sheet | None:
         """Return the sheet out of the solution for its milestone, and for how long the wait has lasted since."""
@@ -116,7 +120,7 @@ class Planner:
 
     def _key(self, situation: Situation, base: int) -> tuple[object, ...]:
         return (
-            situation.milestone, situation.context, tuple(map(id, situation.clips)), self._excess(situation),
+            situation.milestone, situation.context, situation.clips, self._excess(situation),
             _most(situation), _last(situation, base), _earliest(situation, base), situation.progress_said > 0,
             situation.owns_reply, situation.costs, base,
         )  # fmt: skip
@@ -172,10 +176,10 @@ class Planner:
     def _classes_of(
         self, clips: tuple[Clip, ...], config: Config, variant: tuple[float, bool, Costs | None]
     ) -> tuple[ClipClass, ...]:
-        key = (*variant, *map(id, clips))
+        key = (*variant, clips)
         if key not in self._classes:
-            self._classes[key] = (clips, clip_classes(clips, config))
-        return self._classes[key][1]
+            self._classes[key] = clip_classes(clips, config)
+        return self._classes[key]
 
 
 def _cue(step: Step, situation: Situation) -> PlannedCue:

@@ -80,7 +80,7 @@ class Runtime:
         fillers = load_config(config.fillers)
         bank = filler_bank(fillers, config.services)
         bank.clips(RATE)
-        tables = filler_config(fillers, config.services, bank.originals)
+        tables = filler_config(fillers, config.services, bank.catalog)
         predictor = LatencyPredictor(tables)
         waits = SharedWaits(predictor, database)
         manager = FillerManager(tables, bank=bank, predictor=predictor, keeper=waits)

@@ -77,7 +77,7 @@ class StoredBehaviors:
         except ValueError as exc:
             raise UsageError(str(exc)) from None
         for place, phrase in enumerate(rule.fillers.phrases or ()):
-            if not matching_phrases(self._bank.originals, (phrase,)):
+            if not matching_phrases(self._bank.catalog, (phrase,)):
                 raise UsageError(f"fillers.phrases[{place}] = {phrase[:100]!r} is the text or id of no clip")
 
     async def of(self, organization: str, service: str, conversation: str) -> Behaviors:

@@ -132,7 +132,7 @@ def _packs() -> Iterator[Check]:
         yield Check("bundled packs", "error", f"none beside {sys.prefix}", "install stopgap again")
     for name in names:
         try:
-            yield Check(f"pack {name}", "ok", f"{len(ClipBank((name,)).originals)} clips")
+            yield Check(f"pack {name}", "ok", f"{len(ClipBank((name,)).catalog)} clips")
         except PackError as exc:
             yield Check(f"pack {name}", "error", str(exc), "install stopgap again")
 

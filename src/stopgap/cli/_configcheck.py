@@ -68,7 +68,7 @@ def _doubts(config: "Config", bank: "ClipBank") -> Iterator[str]:
     from stopgap.fillers import SPOKEN_KINDS, usable_clips
 
     packs = ", ".join(config.packs)
-    usable = usable_clips(bank.originals, language=config.language, voice=config.voice)
+    usable = usable_clips(bank.catalog, language=config.language, voice=config.voice)
     kinds = {clip.kind for clip in usable if config.kind(clip.kind).enabled}
     if not kinds.intersection(SPOKEN_KINDS):
         voice = f" and voice {config.voice!r}" if config.voice else ""

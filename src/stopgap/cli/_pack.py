@@ -6,11 +6,17 @@ import typer
 
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
+from ._packimport import import_recordings
+from ._packprepare import prepare
+from ._packtexts import texts
 
 if TYPE_CHECKING:
     from stopgap.fillers import Clip, Manifest
 
 pack_app = typer.Typer(name="pack", help="Look into clip packs.", no_args_is_help=True)
+pack_app.command("import")(import_recordings)
+pack_app.command("prepare")(prepare)
+pack_app.command("texts")(texts)
 
 
 @pack_app.command("list")

@@ -1,0 +1,113 @@
+"""A pack's folder, written so that nothing is lost and nothing is seen half-done."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import soundfile
+
+from .._clip import Samples
+from .._errors import PackError
+from .._kinds import Kind
+from .._spec import slug
+
+ORIGINALS = "originals"
+
+
+class PackFolder:
+    """Where a pack lies. Clips are drafted beside their places and moved there all at once.
+
+    Args:
+        root: The folder; made when something is written.
+
+    Raises:
+        PackError: if there is a file of that name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise PackError(f"{root} is a file; give a folder for the pack")
+        self.root = root
+        self._drafts: dict[Path, Path] = {}
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "pack.toml"
+
+    def keep_original(self, file: Path) -> str:
+        """Copy *file* into the pack unless it is there already, and return its path inside the pack."""
+        originals = self._inside(ORIGINALS)
+        if file.resolve().parent == originals:
+            return f"{ORIGINALS}/{file.name}"
+        name = f"{slug(file.stem)}{file.suffix.lower()}"
+        digest = _digest(file)
+        if (originals / name).exists() and _digest(originals / name) != digest:
+            name = f"{slug(file.stem)[:50]}-{digest[:10]}{file.suffix.lower()}"
+        if not (originals / name).exists():
+            with _replacing(originals / name) as draft:
+                shutil.copyfile(file, draft)
+        return f"{ORIGINALS}/{name}"
+
+    def occupied(self, kind: Kind, id: str) -> bool:
+        """Whether there is a file where that clip would be written."""
+        return self._inside(f"{kind.value}/{id}.flac").exists()
+
+    def draft_clip(self, kind: Kind, id: str, samples: Samples, rate: int) -> str:
+        """Write a clip beside its place; `publish` moves it there. Return its path inside the pack."""
+        name = f"{kind.value}/{id}.flac"
+        target = self._inside(name)
+        draft = _draft_of(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._drafts[target] = draft
+        soundfile.write(draft, samples, rate, format="FLAC", subtype="PCM_16")
+        return name
+
+    def publish(self, manifest: str) -> None:
+        """Move all drafts to their places, then write *manifest*, the text of ``pack.toml``, which makes them count."""
+        for target, draft in self._drafts.items():
+            os.replace(draft, target)
+        self._drafts.clear()
+        with _replacing(self.manifest) as draft:
+            draft.write_text(manifest, encoding="utf-8", newline="\n")
+
+    def discard(self) -> None:
+        """Remove drafts that were not published."""
+        for draft in self._drafts.values():
+            draft.unlink(missing_ok=True)
+        self._drafts.clear()
+
+    def _inside(self, name: str) -> Path:
+        """Return where *name* lies, links followed.
+
+        Raises:
+            PackError: if that is outside of the pack.
+        """
+        root = self.root.resolve()
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise PackError(f"{self.root / name} leads out of the pack's folder; remove that link")
+        return path
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield a draft that becomes *target* if the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft_of(target)
+    try:
+        yield draft
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
