@@ -8,15 +8,17 @@ from .._clip import Samples
 from ._envelope import Decibels, Envelope, blocks, frame_of, is_voiced, islands
 
 _AUDIBLE_DB, _CERTAIN_DB = -50.0, -34.0
-"""dB against the loudest sound: what begins the sound, and what its beginning is then followed out to."""
-_ABOVE_FLOOR_DB, _SURELY_ABOVE_FLOOR_DB = 4.0, 9.0
+"""dB against the loudest sound: what adjoins sound and is louder belongs to it; what is louder is sound by itself."""
+_ABOVE_FLOOR_DB, _SURELY_ABOVE_FLOOR_DB = 4.0, 5.0
 _FLOOR_SPREAD_DB = 4.0
 _FLOOR_MS = 100.0
 _FLOOR_RULES = ((100.0, -24.0), (150.0, -32.0), (300.0, -22.0))
 """(ms, dB): noise at both ends of at least 100 ms and 24 dB below the loudest sound is a floor; at one end alone it
 has to last longer, since a clip that was trimmed before may begin with a long s."""
-_APART_MS = 150.0
-_BREATH_DB = -24.0
+_APART_MS, _RELEASE_MS = 90.0, 150.0
+"""ms between a breath and the words behind it; and between words and a breath after them, since the t of "that" may
+come late."""
+_BREATH_DB = -20.0
 _LEAD_GAP_MS, _LEAD_MOST_MS = 30.0, 300.0
 _TAIL_GAP_MS, _TAIL_MOST_MS = 80.0, 500.0
 """ms of silence that a sound may have within it (a final t comes after 80 ms), and ms of soft sound before the first
@@ -42,8 +44,8 @@ class Bounds:
 def sound_bounds(samples: Samples, rate: int, *, ticks: bool = False) -> Bounds:
     """Find where the sound of *samples* starts and ends.
 
-    The level must rise above -34 dB of the loudest sound and 10 dB above the recording's noise for at least 25 ms;
-    from there the sound is followed outwards to -50 dB and 6 dB above the noise. So neither a tick nor a breath in
+    The level must rise above -34 dB of the loudest sound and 5 dB above the recording's noise for at least 25 ms;
+    from there the sound is followed outwards to -50 dB and 4 dB above the noise. So neither a tick nor a breath in
     the silence moves an edge, and a soft "f" keeps its beginning.
 
     Args:
@@ -100,7 +102,7 @@ def _without_breaths(
 
     while len(found) > 1 and breath(found[0]):
         found = found[1:]
-    while len(found) > 1 and breath(found[-1]):
+    while len(found) > 1 and found[-1][0] - found[-2][1] >= blocks(_RELEASE_MS) and breath(found[-1]):
         found = found[:-1]
     return found
 

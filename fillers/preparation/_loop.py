@@ -15,7 +15,9 @@ _SEARCH_S = 4.0
 _SEARCH_SHARE = 1 / 3
 """Part of the recording from its end, 4 s at most, in which a good place for the loop's end is looked for."""
 _ALMOST = 0.02
-"""Of likeness: among places that are nearly as good the last one is taken, as it makes the longest loop."""
+"""Of likeness: of places that are nearly as good the last one is tried first, as it makes the longest loop."""
+_TRIES = 12
+"""Places in as many parts of that stretch: the best in each."""
 _LEVEL_DB = 20.0
 """dB of difference in level that count as much as no likeness at all."""
 _PAUSE_QUANTILE = 0.05
@@ -59,16 +61,27 @@ def seamless(samples: Samples, rate: int, crossfade_ms: float) -> tuple[Samples,
             f"is too short to loop: it lasts {len(samples) / rate:.2f} s and a crossfade of {crossfade_ms:g} ms takes "
             f"{3 * fade / rate:.2f} s; record more of it, or lower crossfade_ms"
         )
-    length, likeness = _best_length(samples, rate, fade)
-    loop = samples[:length].copy()
-    loop[:fade] = _blended(samples[length : length + fade], samples[:fade], likeness)
+    length, likeness, loop, seam = _best(samples, rate, fade)
     cut_ms = 1000 * (len(samples) - length) / rate
     facts = {"crossfade_ms": crossfade_ms, "cut_ms": round(cut_ms, 1), "correlation": round(likeness, 3)}
-    return loop, _step(seam_of(loop, rate), closed=False, **facts)
+    return loop, _step(seam, closed=False, **facts)
 
 
-def _best_length(samples: Samples, rate: int, fade: int) -> tuple[int, float]:
-    """Return the length at which what follows is most like the start, and how much (correlation, 0 to 1)."""
+def _best(samples: Samples, rate: int, fade: int) -> tuple[int, float, Samples, Seam]:
+    """Return length, likeness (correlation, 0 to 1), samples and seam of the loop whose seam is heard least."""
+    tried: list[tuple[int, float, Samples, Seam]] = []
+    for length, likeness in _lengths(samples, rate, fade):
+        loop = samples[:length].copy()
+        loop[:fade] = _blended(samples[length : length + fade], samples[:fade], likeness)
+        seam = seam_of(loop, rate)
+        tried.append((length, likeness, loop, seam))
+        if seam.closes:
+            return tried[-1]
+    return tried[0]
+
+
+def _lengths(samples: Samples, rate: int, fade: int) -> list[tuple[int, float]]:
+    """Return lengths at which what follows is like the start, and how much; the best one first."""
     longest = len(samples) - fade
     shortest = max(2 * fade, longest - round(min(_SEARCH_S * rate, _SEARCH_SHARE * len(samples))))
     head = samples[:fade].astype(np.float64)
@@ -76,13 +89,12 @@ def _best_length(samples: Samples, rate: int, fade: int) -> tuple[int, float]:
     energy = np.concatenate([[0.0], np.cumsum(part**2)])
     energies = np.maximum(energy[fade:] - energy[:-fade], 1e-20)
     own = max(float(head @ head), 1e-20)
-    likeness = _correlation(part, head) / np.sqrt(energies * own)
+    likeness = np.clip(_correlation(part, head) / np.sqrt(energies * own), 0.0, 1.0)
     score = likeness - np.abs(10 * np.log10(energies / own)) / _LEVEL_DB
-    near = np.flatnonzero(score >= score.max() - _ALMOST)[-1]
-    width = rate // 50
-    first = max(0, int(near) - width)
-    best = first + int(np.argmax(score[first : int(near) + 1]))
-    return shortest + best, float(np.clip(likeness[best], 0.0, 1.0))
+    nearest = np.array_split(np.arange(len(score)), min(_TRIES, len(score)))
+    best = [int(places[np.argmax(score[places])]) for places in nearest]
+    best.sort(key=lambda place: (-round(float(score[place]) / _ALMOST), -place))
+    return [(shortest + place, float(likeness[place])) for place in best]
 
 
 def _correlation(part: NDArray[np.float64], head: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,15 +6,15 @@ from .._clip import Samples
 from ._envelope import Envelope, blocks, frame_of, is_voiced, islands
 
 _FLOOR_QUANTILE = 0.1
-_ABOVE_FLOOR_DB = 8.0
-_SOUND_DB, _BREATH_DB = -40.0, -24.0
+_ABOVE_FLOOR_DB = 5.0
+_SOUND_DB, _BREATH_DB = -40.0, -20.0
 _CONTRAST_DB = -12.0
 _APART_MS = 100.0
 _SILENT_DBFS = -60.0
 
 
 def split_at_silences(
-    samples: Samples, rate: int, *, silence_ms: float = 400.0, margin_ms: float = 150.0
+    samples: Samples, rate: int, *, silence_ms: float = 400.0, margin_ms: float = 200.0
 ) -> list[tuple[int, int]]:
     """Return the pieces of *samples* between silences, as (first frame, frame behind the last one).
 
