@@ -3,7 +3,6 @@
 from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._behaviors import Behaviors
-from ._check import PackReport, check_pack, loudness_dbfs, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
@@ -37,6 +36,8 @@ from ._manifest import (
 )
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._preparation import PreparationSettings
+from ._problems import problems
+from ._rms import loudness_dbfs
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
 from ._spec import Line, Spec, read_spec
 from ._triggers import Signals
@@ -75,7 +76,6 @@ __all__ = [
     "OutputSettings",
     "Override",
     "PackError",
-    "PackReport",
     "Prediction",
     "PreparationSettings",
     "Reply",
@@ -92,7 +92,6 @@ __all__ = [
     "Wanted",
     "bundled_folder",
     "bundled_packs",
-    "check_pack",
     "checked_shares",
     "dealt",
     "find_pack",
