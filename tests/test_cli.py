@@ -315,7 +315,7 @@ def test_pack_check_finds_faults(run: Run) -> None:
     warnings = json.loads(ended.out)["warnings"]
     for found in (
         "clipped: is clipped", "clipped: lasts 1.00 s without a cut mark", "click: starts at 0.4", "silent: is silent",
-        "seam: steps by", "phrase: loudness spreads", "hesitation: no clips",
+        "seam: steps by", "phrase: loudness spreads", "hesitation (en): no clips",
     ):  # fmt: skip
         assert any(found in warning for warning in warnings), found
     Path("pack/soft.wav").write_bytes(b"")

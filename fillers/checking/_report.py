@@ -7,7 +7,7 @@ from pathlib import Path
 from .._clip import Clip
 from .._manifest import Manifest, find_pack
 from ._claims import check_claims
-from ._clicks import check_ends, check_splices
+from ._clicks import check_dropouts, check_ends, check_splices
 from ._damage import check_clipping, check_offset, check_silence, is_silent
 from ._duplicates import check_duplicates
 from ._finding import Finding, Severity
@@ -22,6 +22,7 @@ OF_SOUND: Sequence[Callable[[Loaded], Iterator[Finding]]] = (
     check_offset,
     check_ends,
     check_splices,
+    check_dropouts,
     check_silent_ends,
     check_duration,
     check_cut_marks,

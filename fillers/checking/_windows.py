@@ -42,4 +42,4 @@ def largest_before(values: NDArray[np.float64], frames: int, gap: int) -> NDArra
         shift = min(width, frames - width)
         largest[shift:] = np.maximum(largest[shift:], largest[:-shift])
         width += shift
-    return largest[frames - 1 : frames - 1 + len(values)]
+    return largest[frames : frames + len(values)]

@@ -75,9 +75,9 @@ async function play(clip, from = 0, until = null, heard = "") {
     const fade = Math.min(Number(clip.dataset.fade), until);
     gain.gain.setValueAtTime(1, start + until - from - fade);
     gain.gain.linearRampToValueAtTime(0, start + until - from);
-    source.stop(start + until - from);
   }
   source.start(start, from);
+  if (until !== null) source.stop(start + until - from);
   now = { source, clip, sound, context, start, from, end };
   delete clip.dataset.playedTo;
   source.onended = () => {
