@@ -24,6 +24,7 @@ from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceErr
 from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
 from ._language import LanguageTag, primary_language
+from ._level import rms_dbfs as loudness_dbfs
 from ._manifest import (
     ClipEntry,
     CutMarkEntry,
@@ -37,7 +38,6 @@ from ._manifest import (
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._preparation import PreparationSettings
 from ._problems import problems
-from ._rms import loudness_dbfs
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
 from ._spec import Line, Spec, read_spec
 from ._triggers import Signals

@@ -9,11 +9,16 @@ import soxr
 
 from ._clip import Samples
 from ._errors import PackError
+from ._streamedwav import missing_bytes, with_known_length
 
 MAX_CLIP_S = 60.0
 """s. A filler is short, and a decoded clip stays in memory."""
 EDGE_S = 0.002
 """s. Raised-cosine fade put on both ends of a clip that does not loop, so that no start or end can click."""
+_UNKNOWN_LENGTH = (1 << 63) - 1
+"""What libsndfile says of a FLAC file that was streamed; it cannot read one to its end."""
+_MP3_FRAMES = 2 * 1152
+"""The length of an MP3 file that was streamed is an estimate, off by up to this."""
 
 
 def decode(path: Path) -> tuple[Samples, int]:
@@ -25,28 +30,46 @@ def decode(path: Path) -> tuple[Samples, int]:
     Raises:
         PackError: if the file is empty, truncated, not audio, longer than 60 s, multi-channel, or has NaN in it.
     """
+    samples, rate = decode_channels(path)
+    if samples.shape[1] != 1:
+        raise PackError(f"{path} has {samples.shape[1]} channels; a clip is mono: mix it down first")
+    return np.ascontiguousarray(samples[:, 0]), rate
+
+
+def decode_channels(path: Path) -> tuple[Samples, int]:
+    """Decode *path* as `decode` does, with all its channels.
+
+    Returns:
+        float32 samples, shape (frames, channels), and their rate in Hz.
+
+    Raises:
+        PackError: as of `decode`.
+    """
     if path.stat().st_size == 0:
         raise PackError(f"{path} is empty; record it again")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            if file.frames > MAX_CLIP_S * rate:
-                raise PackError(f"{path} lasts {file.frames / rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
-            expected, channels = file.frames, file.channels
-            samples = _read(file, path)
+        with soundfile.SoundFile(with_known_length(path)) as file:
+            rate, told = file.samplerate, file.frames
+            if told == _UNKNOWN_LENGTH:
+                samples, rate = _decode_with_pydub(path, None)
+                told = len(samples)
+            elif told > MAX_CLIP_S * rate:
+                raise PackError(f"{path} lasts {told / rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
+            else:
+                samples = _read(file, path)
+                told -= _MP3_FRAMES if file.format == "MP3" else 0
     except soundfile.LibsndfileError as exc:
         samples, rate = _decode_with_pydub(path, exc)
-        expected, channels = len(samples), samples.shape[1]
-    if channels != 1:
-        raise PackError(f"{path} has {channels} channels; a clip is mono: mix it down first")
+        told = len(samples)
     if len(samples) == 0:
         raise PackError(f"{path} holds no audio; record it again")
-    if len(samples) < expected:
-        raise PackError(f"{path} is truncated: {len(samples)} of {expected} frames; copy or record it again")
-    mono = np.ascontiguousarray(samples[:, 0])
-    if not np.isfinite(mono).all():
+    if len(samples) < told:
+        raise PackError(f"{path} is truncated: {len(samples)} of {told} frames; copy or record it again")
+    if missing := missing_bytes(path):
+        raise PackError(f"{path} is truncated: {missing} bytes are missing; copy or record it again")
+    if not np.isfinite(samples).all():
         raise PackError(f"{path} holds NaN or infinite samples; export it again")
-    return mono, rate
+    return samples, rate
 
 
 def _read(file: soundfile.SoundFile, path: Path) -> Samples:
@@ -83,8 +106,8 @@ def with_soft_edges(samples: Samples, rate: int) -> Samples:
     return soft
 
 
-def _decode_with_pydub(path: Path, cause: Exception) -> tuple[Samples, int]:
-    """Decode formats that libsndfile lacks (m4a, aac, webm): pydub runs ffmpeg, about 0.13 s a file."""
+def _decode_with_pydub(path: Path, cause: Exception | None) -> tuple[Samples, int]:
+    """Decode what libsndfile cannot (m4a, aac, webm, streamed FLAC): pydub runs ffmpeg, about 0.13 s a file."""
     problem = ""
     with warnings.catch_warnings():  # pydub's, of deprecated modules, of a missing ffmpeg, of the file it leaves open
         warnings.simplefilter("ignore")

@@ -285,11 +285,11 @@ def test_pack_list(run: Run, bank: ClipBank) -> None:
 
 
 def test_the_bundled_pack_is_without_fault(run: Run) -> None:
-    """What we ship passes our own check."""
+    """What we ship passes our own check; what it warns of stands in test_pack_check.py."""
     ended = run("pack", "check", "en-us", "--json")
     report = json.loads(ended.out)
     assert ended.code == 0
-    assert (report["errors"], report["warnings"]) == ([], [])
+    assert (report["ok"], report["errors"]) == (True, [])
 
 
 def test_pack_check_finds_faults(run: Run) -> None:

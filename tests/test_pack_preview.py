@@ -25,7 +25,7 @@ ARGUMENTS = (
 NASTY = "</p></title></script><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 HEAD = f"""format = 1
 name = '''{NASTY}'''
-language = "es-MX"
+language = "cy-GB"
 voice = '''" onload="document.title='taken' {NASTY}'''
 licence = '''</style>{NASTY}'''
 """
@@ -352,7 +352,7 @@ def test_what_is_wrong_is_shown_where_it_is(preview: Preview, run: Run, nasty: P
     assert "error file 'gone.flac' is missing" in preview.clip("gone").inner_text()
     assert preview.clip("gone").locator("svg, .play").count() == 0
     assert "The pack cannot be used: 1 error" in preview.page.inner_text(".summary")
-    assert "hesitation (es-MX): no clips" in preview.page.inner_text(".summary")
+    assert "hesitation (cy-GB): no clips" in preview.page.inner_text(".summary")
 
 
 def test_texts_do_nothing(preview: Preview, run: Run, nasty: Path, tmp_path: Path) -> None:

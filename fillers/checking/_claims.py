@@ -1,8 +1,8 @@
 """Whether texts say what the manifest says of them."""
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 
+from ..texts import claims_work
 from ._finding import Finding, warning
 from ._loading import Loaded
 
@@ -10,7 +10,7 @@ from ._loading import Loaded
 def check_claims(one: Loaded) -> Iterator[Finding]:
     """Find lines that promise work without being marked so, and marked ones that do not."""
     clip = one.clip
-    claims = _claims_work()(clip.text, clip.language) if clip.kind.spoken and clip.text else None
+    claims = claims_work(clip.text, clip.language) if clip.kind.spoken and clip.text else None
     if claims and not clip.claims_work:
         text = f"{clip.text!r} says that work is being done; write claims_work = true, so that it is said only then"
         yield warning("claims-work", text, clip.id)
@@ -21,11 +21,3 @@ def check_claims(one: Loaded) -> Iterator[Finding]:
             "only while a tool runs",
             clip.id,
         )
-
-
-def _claims_work() -> Callable[[str, str], bool | None]:
-    try:
-        found: Callable[[str, str], bool | None] = import_module("stopgap.fillers.texts").claims_work
-    except ModuleNotFoundError:
-        return lambda text, language: None
-    return found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._clip import Samples
 from ._finding import Finding, warning
 from ._loading import Loaded
-from ._windows import largest_before
+from ._slidingmax import largest_before
 
 EDGE = 0.02
 """Share of full scale: a clip that starts or ends above it (-34 dBFS) was cut out of a sound."""

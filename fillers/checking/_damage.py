@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .._rms import loudness_dbfs
+from .._level import rms_dbfs
 from ._finding import Finding, warning
 from ._loading import Loaded
 
@@ -21,7 +21,7 @@ Of 140 synthesised sentences and the bundled clips none has more than 0.0045."""
 
 
 def is_silent(one: Loaded) -> bool:
-    return loudness_dbfs(one.raw, one.rate) < SILENT_DBFS
+    return rms_dbfs(one.raw, one.rate) < SILENT_DBFS
 
 
 def check_silence(one: Loaded) -> Iterator[Finding]:

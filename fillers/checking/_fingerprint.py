@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._clip import Clip, Samples
 from .._decode import resampled
-from ._windows import sounding
+from ..preparation._bounds import sound_bounds
 
 RATE = 8_000
 """Hz. What codecs and lower rates leave in place."""
@@ -19,10 +19,10 @@ RANGE_DB = 50.0
 """dB below the loudest place that a band's level may lie; below are noise and what codecs drop."""
 ALIKE = 0.75
 """Correlation of the bands' levels from which it is worth looking at the waves. Of 24 recordings encoded as 32 kbit/s
-MP3 or 24 kbit/s Opus, compressed, or filtered and trimmed the least has 0.83; other words rarely have 0.6, the same
-words at another speed or by another voice up to 0.92."""
+MP3 or 24 kbit/s Opus, compressed, or filtered and trimmed the least has 0.87; other words rarely have 0.6, the same
+words at another speed or by another voice up to 0.89."""
 SAME = 0.6
-"""Correlation of the waves from which it is one recording. The 24 have 0.71 to 0.999; of 900 pairs of different ones,
+"""Correlation of the waves from which it is one recording. The 24 have 0.71 to 0.999; of 1500 pairs of different ones,
 the same words of one synthesiser at neighbouring speeds among them, none has more than 0.48."""
 STRETCH = 1.4
 """How much longer one of them may sound: one that lost more than that is another recording."""
@@ -40,9 +40,9 @@ class Fingerprint:
 
     @classmethod
     def of(cls, clip: Clip) -> "Fingerprint":
-        start, end = sounding(clip.samples, clip.rate)  # silence around it would count as likeness
-        wave = resampled(clip.samples[round(start * clip.rate) : round(end * clip.rate)], clip.rate, RATE)
-        return cls(wave / _norm(wave), _bands(wave), end - start)
+        bounds = sound_bounds(clip.samples, clip.rate, ticks=not clip.kind.spoken)
+        wave = resampled(clip.samples[bounds.start : bounds.end], clip.rate, RATE)  # silence would count as likeness
+        return cls(wave / _norm(wave), _bands(wave), len(wave) / RATE)
 
     def same_as(self, other: "Fingerprint") -> bool:
         """Return whether both are one recording."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from .._kinds import BED_KINDS, Kind
-from .._rms import loudness_dbfs
+from .._level import rms_dbfs
 from ._finding import Finding, warning
 from ._loading import Loaded
 
@@ -18,7 +18,7 @@ def check_levels(loaded: Sequence[Loaded]) -> Iterator[Finding]:
     """Find kinds whose clips are not equally loud, and beds that are as loud as speech."""
     kinds: dict[Kind, list[tuple[float, str]]] = {}
     for one in loaded:
-        kinds.setdefault(one.clip.kind, []).append((loudness_dbfs(one.clip.samples, one.rate), one.id))
+        kinds.setdefault(one.clip.kind, []).append((rms_dbfs(one.clip.samples, one.rate), one.id))
     for kind, levels in kinds.items():
         (softest, soft), (loudest, loud) = min(levels), max(levels)
         if loudest - softest > SPREAD_DB:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from .._kinds import Kind
+from ..preparation._bounds import sound_bounds
 from ._finding import Finding, warning
 from ._loading import Loaded
-from ._windows import sounding
 
 LEAD_S = 0.06
 """s of silence before the first sound: it delays a filler each time; shorter ones are not noticed."""
@@ -31,21 +31,20 @@ _SHORT = {
     Kind.HOLD: "is heard going round; make it longer",
     Kind.TONE: "is a click rather than a tone; make it longer",
 }
+_TRIM = "trim them, as `stopgap pack prepare` does"
 
 
 def check_silent_ends(one: Loaded) -> Iterator[Finding]:
-    """Find silence that delays what is heard, or the reply."""
+    """Find silence that delays what is heard, or the reply: as much as preparation would trim."""
     if one.clip.loops:
         return
-    start, end = sounding(one.raw, one.rate)
-    if start > LEAD_S:
-        text = (
-            f"is silent for its first {1000 * start:.0f} ms, which delays it each time; trim it to {LEAD_S:g} s or less"
-        )
+    bounds = sound_bounds(one.raw, one.rate, ticks=not one.clip.kind.spoken)
+    lead_s, tail_s = bounds.start / one.rate, (len(one.raw) - bounds.end) / one.rate
+    if lead_s > LEAD_S:
+        text = f"is silent for its first {1000 * lead_s:.0f} ms, which delay it each time; {_TRIM}"
         yield warning("lead", text, one.id)
-    if one.clip.duration_s - end > TAIL_S:
-        silent_ms = 1000 * (one.clip.duration_s - end)
-        text = f"is silent for its last {silent_ms:.0f} ms, for which replies wait; trim it to {TAIL_S:g} s or less"
+    if tail_s > TAIL_S:
+        text = f"is silent for its last {1000 * tail_s:.0f} ms, for which replies wait; {_TRIM}"
         yield warning("tail", text, one.id)
 
 

@@ -7,7 +7,9 @@ import typer
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
 from ._packcheck import check, count
+from ._packprepare import prepare
 from ._packpreview import preview
+from ._packtexts import texts
 
 if TYPE_CHECKING:
     from stopgap.fillers import Clip, Manifest
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 pack_app = typer.Typer(name="pack", help="Look into clip packs.", no_args_is_help=True)
 pack_app.command()(check)
 pack_app.command()(preview)
+pack_app.command("prepare")(prepare)
+pack_app.command("texts")(texts)
 
 
 @pack_app.command("list")

@@ -88,14 +88,13 @@ class Previewed:
 
 
 def _original(folder: Path, entry: "ClipEntry") -> Sound | None:
-    from stopgap.fillers._decode import decode
     from stopgap.fillers._manifest import clip_path
+    from stopgap.fillers.making import Source
+    from stopgap.fillers.making._reading import read_recording, recording_rate
 
     if entry.original is None:
         return None
-    samples, rate = decode(clip_path(folder, entry.model_copy(update={"file": entry.original})))
-    for step in entry.steps:
-        if step.step == "cut":  # the clip is a piece of a longer recording
-            start, end = (float((step.model_extra or {}).get(key, 0.0)) for key in ("start_ms", "end_ms"))
-            samples = samples[round(start * rate / 1000) : round(end * rate / 1000) or None]
-    return Sound(samples, rate) if len(samples) else None
+    file = clip_path(folder, entry.model_copy(update={"file": entry.original}))
+    source = Source.of(entry, file, recording_rate(file))  # the clip may be a piece of a longer recording
+    recording = read_recording(file, source.start_frame, source.end_frame)
+    return Sound(recording.samples, recording.rate) if len(recording.samples) else None
