@@ -89,8 +89,8 @@ async function play(clip, from = 0, until = null, heard = "") {
   clip.classList.add("playing");
   clip.querySelector(".play").replaceChildren("■");
   byId("stop").disabled = false;
-  const which = sound.dataset.which === "original" ? ", the original" : "";
-  say(`${nameOf(clip)}${which}${until === null ? "" : `, up to ${until.toFixed(2)} s`}`);
+  const which = sound.dataset.which === "original" ? "The original of: " : "";
+  say(`${which}${nameOf(clip)}${until === null ? "" : `, up to ${until.toFixed(2)} s`}`);
   requestAnimationFrame(move);
 }
 
