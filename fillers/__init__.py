@@ -3,7 +3,6 @@
 from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._behaviors import Behaviors
-from ._check import PackReport, check_pack, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
@@ -38,6 +37,7 @@ from ._manifest import (
 )
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._preparation import PreparationSettings
+from ._problems import problems
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
 from ._spec import Line, Spec, read_spec
 from ._triggers import Signals
@@ -76,7 +76,6 @@ __all__ = [
     "OutputSettings",
     "Override",
     "PackError",
-    "PackReport",
     "Prediction",
     "PreparationSettings",
     "Reply",
@@ -93,7 +92,6 @@ __all__ = [
     "Wanted",
     "bundled_folder",
     "bundled_packs",
-    "check_pack",
     "checked_shares",
     "dealt",
     "find_pack",
