@@ -6,8 +6,8 @@ import typer
 
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
-from ._packimport import import_recordings
 from ._packcheck import check, count
+from ._packimport import import_recordings
 from ._packprepare import prepare
 from ._packpreview import preview
 from ._packtexts import texts
