@@ -1,5 +1,6 @@
 """The text of a manifest: what is there already stays as its owner wrote it, comments included."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def manifest_text(
         else:
             places[entry.id] = len(tables)
             tables.append(table)
-    text = tomlkit.dumps(document)
+    text = re.sub(r"\n{3,}(?=\[)", "\n\n", tomlkit.dumps(document).rstrip("\n")) + "\n"  # tables replaced leave gaps
     return text, validated(Manifest, tomlkit.parse(text).unwrap(), where=where, error=PackError)
 
 

@@ -7,6 +7,7 @@ import typer
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
 from ._packcheck import check, count
+from ._packimport import import_recordings
 from ._packprepare import prepare
 from ._packpreview import preview
 from ._packtexts import texts
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 pack_app = typer.Typer(name="pack", help="Look into clip packs.", no_args_is_help=True)
 pack_app.command()(check)
 pack_app.command()(preview)
+pack_app.command("import")(import_recordings)
 pack_app.command("prepare")(prepare)
 pack_app.command("texts")(texts)
 

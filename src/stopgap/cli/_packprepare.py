@@ -26,7 +26,7 @@ def prepare(
     """Trim, level and mark the clips of a pack, from the originals that it keeps.
 
     Settings that are not given stay as they were. A pack that was made by hand keeps its files as originals. Running it
-    twice changes nothing.
+    twice gives the same clips.
     """
     from stopgap.fillers import PackError, PreparationSettings, find_pack, read_manifest, validated
     from stopgap.fillers.making import prepare_pack
