@@ -366,7 +366,7 @@ def test_a_cut_loop_is_closed(id: str, start_s: float, share: float) -> None:
     seam, near = len(prepared.samples), round(0.02 * rate)
     steps = np.abs(np.diff(twice[seam - near : seam + near]))
     at_seam = steps[near - 1]
-    assert at_seam <= 1.5 * np.delete(steps, near - 1).max() + 2**-14
+    assert at_seam <= 1.5 * np.delete(steps, near - 1).max() + 2**-12  # levelling has scaled what is inaudible
 
 
 @pytest.mark.parametrize("id", ["typing", "room", "melody"])
