@@ -6,11 +6,13 @@ import typer
 
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
+from ._packrecord import record
 
 if TYPE_CHECKING:
     from stopgap.fillers import Clip, Manifest
 
-pack_app = typer.Typer(name="pack", help="Look into clip packs.", no_args_is_help=True)
+pack_app = typer.Typer(name="pack", help="Make clip packs, and look into them.", no_args_is_help=True)
+pack_app.command("record")(record)
 
 
 @pack_app.command("list")
