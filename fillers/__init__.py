@@ -3,7 +3,6 @@
 from ._assignment import checked_shares, dealt
 from ._bank import ClipBank, load_pack
 from ._behaviors import Behaviors
-from ._check import PackReport, check_pack, loudness_dbfs, problems
 from ._clip import Clip, CutMark, Samples
 from ._config import (
     Config,
@@ -25,6 +24,7 @@ from ._errors import ConfigError, OutputError, PackError, StopgapError, TraceErr
 from ._fork import put_right_in_children
 from ._kinds import BED_KINDS, SPOKEN_KINDS, Kind
 from ._language import LanguageTag, primary_language
+from ._level import rms_dbfs as loudness_dbfs
 from ._manifest import (
     ClipEntry,
     CutMarkEntry,
@@ -37,6 +37,7 @@ from ._manifest import (
 )
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._preparation import PreparationSettings
+from ._problems import problems
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
 from ._spec import Line, Spec, read_spec
 from ._triggers import Signals
@@ -75,7 +76,6 @@ __all__ = [
     "OutputSettings",
     "Override",
     "PackError",
-    "PackReport",
     "Prediction",
     "PreparationSettings",
     "Reply",
@@ -92,7 +92,6 @@ __all__ = [
     "Wanted",
     "bundled_folder",
     "bundled_packs",
-    "check_pack",
     "checked_shares",
     "dealt",
     "find_pack",

@@ -8,8 +8,10 @@ import soundfile
 import soxr
 
 from ._clip import Samples
+from ._container import container_of
 from ._errors import PackError
-from ._streamedwav import missing_bytes, with_known_length
+from ._streamedwav import with_known_length
+from ._truncation import missing_end
 
 MAX_CLIP_S = 60.0
 """s. A filler is short, and a decoded clip stays in memory."""
@@ -47,6 +49,8 @@ def decode_channels(path: Path) -> tuple[Samples, int]:
     """
     if path.stat().st_size == 0:
         raise PackError(f"{path} is empty; record it again")
+    if missing := missing_end(path):
+        raise PackError(f"{path} is truncated: {missing}; copy or record it again")
     try:
         with soundfile.SoundFile(with_known_length(path)) as file:
             rate, told = file.samplerate, file.frames
@@ -65,8 +69,6 @@ def decode_channels(path: Path) -> tuple[Samples, int]:
         raise PackError(f"{path} holds no audio; record it again")
     if len(samples) < told:
         raise PackError(f"{path} is truncated: {len(samples)} of {told} frames; copy or record it again")
-    if missing := missing_bytes(path):
-        raise PackError(f"{path} is truncated: {missing} bytes are missing; copy or record it again")
     if not np.isfinite(samples).all():
         raise PackError(f"{path} holds NaN or infinite samples; export it again")
     return samples, rate
@@ -108,14 +110,16 @@ def with_soft_edges(samples: Samples, rate: int) -> Samples:
 
 def _decode_with_pydub(path: Path, cause: Exception | None) -> tuple[Samples, int]:
     """Decode what libsndfile cannot (m4a, aac, webm, streamed FLAC): pydub runs ffmpeg, about 0.13 s a file."""
-    problem = ""
+    container, problem = "flac" if cause is None else container_of(path), ""
+    if container is None:
+        raise PackError(f"{path} is not audio; export it as FLAC or WAV") from cause
     with warnings.catch_warnings():  # pydub's, of deprecated modules, of a missing ffmpeg, of the file it leaves open
         warnings.simplefilter("ignore")
         from pydub import AudioSegment
         from pydub.exceptions import CouldntDecodeError
 
         try:
-            segment = AudioSegment.from_file(path, duration=MAX_CLIP_S + 1)
+            segment = AudioSegment.from_file(path, format=container, duration=MAX_CLIP_S + 1)
         except FileNotFoundError:
             problem = "is not audio that libsndfile reads, and ffmpeg is not installed; install it or write FLAC"
         except (CouldntDecodeError, IndexError, ValueError, OSError):

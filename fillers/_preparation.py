@@ -1,6 +1,6 @@
 """How recordings become clips: the settings."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from ._validation import Section
 class PreparationSettings(Section):
     """The ``[preparation]`` table of a manifest."""
 
-    loudness: float | Literal["own"] = Field(default="own", ge=-50, le=-10)
+    loudness: Annotated[float, Field(ge=-50, le=-10)] | Literal["own"] = "own"
     """LUFS (ITU-R BS.1770) that spoken clips are brought to. ``own``: the median of the pack's own recordings, which
     is how loud the agent's TTS speaks its replies. Beds lie below it."""
     peak_dbtp: float = Field(default=-1.0, ge=-20, le=0)

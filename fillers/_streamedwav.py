@@ -5,9 +5,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-_PLACEHOLDER = 0x7FFF_0000
+PLACEHOLDER = 0x7FFF_0000
 """Bytes. Who streams writes 0, 0xFFFFFFFF, or (espeak-ng, SoX) a number from here on as the length of the data."""
-_SLACK = 64
+SLACK = 64
 """Bytes by which writers are off without anything being lost."""
 
 
@@ -26,7 +26,7 @@ class _Data(NamedTuple):
     @property
     def unknown(self) -> bool:
         empty = self.told == 0 and self.present > 0 and self.whole != self.start + self.present
-        return empty or self.told >= _PLACEHOLDER
+        return empty or self.told >= PLACEHOLDER
 
 
 def with_known_length(path: Path) -> Path | BytesIO:
@@ -46,7 +46,7 @@ def with_known_length(path: Path) -> Path | BytesIO:
 def missing_bytes(path: Path) -> int:
     """Return how much of a WAV file's audio is not there: libsndfile plays the rest as if it were all. 0 for others."""
     data = _data_chunk(path)
-    if data is None or data.unknown or data.told - data.present <= _SLACK:
+    if data is None or data.unknown or data.told - data.present <= SLACK:
         return 0
     return data.told - data.present
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -145,10 +145,8 @@ class SpeechServer:
         else:
             handler.send_header("content-length", str(len(answer.body)))
         handler.end_headers()
-        try:
+        with suppress(OSError):  # who asked has gone
             self._send(handler, answer)
-        except OSError:  # who asked has gone
-            pass
 
     def _send(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         if answer.way == "cut":

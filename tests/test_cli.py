@@ -285,11 +285,11 @@ def test_pack_list(run: Run, bank: ClipBank) -> None:
 
 
 def test_the_bundled_pack_is_without_fault(run: Run) -> None:
-    """What we ship passes our own check."""
+    """What we ship passes our own check; what it warns of stands in test_pack_check.py."""
     ended = run("pack", "check", "en-us", "--json")
     report = json.loads(ended.out)
     assert ended.code == 0
-    assert (report["errors"], report["warnings"]) == ([], [])
+    assert (report["ok"], report["errors"]) == (True, [])
 
 
 def test_pack_check_finds_faults(run: Run) -> None:
@@ -315,7 +315,7 @@ def test_pack_check_finds_faults(run: Run) -> None:
     warnings = json.loads(ended.out)["warnings"]
     for found in (
         "clipped: is clipped", "clipped: lasts 1.00 s without a cut mark", "click: starts at 0.4", "silent: is silent",
-        "seam: steps by", "phrase: loudness spreads", "hesitation: no clips",
+        "seam: steps by", "phrase: loudness spreads", "hesitation (en): no clips",
     ):  # fmt: skip
         assert any(found in warning for warning in warnings), found
     Path("pack/soft.wav").write_bytes(b"")

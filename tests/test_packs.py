@@ -257,6 +257,27 @@ def test_pydub_is_imported_only_for_what_libsndfile_lacks() -> None:
     assert done.stdout.strip() == "['soundfile']"
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_fallback_decoder(tmp_path: Path) -> None:
+    """What libsndfile lacks is decoded by ffmpeg, told the format that the file's first bytes show."""
+    folder = make_pack(tmp_path, CLIP.replace("um.wav", "um.m4a"))
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(folder / "um.wav"), str(folder / "um.m4a")]
+    subprocess.run(command, check=True)
+    _, (clip,) = load_pack(folder)
+    assert clip.duration_s == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "content", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile '{}'\n"]
+)
+def test_playlist_as_clip(tmp_path: Path, content: str) -> None:
+    """A playlist under a clip's name opens none of the files that it names."""
+    secret = make_pack(tmp_path / "elsewhere") / "um.wav"
+    folder = make_pack(tmp_path / "mine", CLIP.replace("um.wav", "um.m4a"))
+    (folder / "um.m4a").write_text(content.format(secret.resolve()), encoding="utf-8")
+    assert "um.m4a is not audio" in refusal(folder)
+
+
 # The bundled pack ----------------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,12 @@ def test_watch_takes_a_change_when_it_rests(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "mine", level=0.2)
     bank, clock = ClipBank([folder]), VirtualClock()
     done: list[bool] = []
-    watch = PackWatch(bank, lambda: bool(done.append(bank.reload())), clock, 2.0, start=lambda job: job())
+
+    def reload() -> bool:
+        done.append(bank.reload())
+        return done[-1]
+
+    watch = PackWatch(bank, reload, clock, 2.0, start=lambda job: job())
 
     def look() -> int:
         clock.advance(2.0)

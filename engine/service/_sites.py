@@ -101,11 +101,18 @@ class FillerContents:
     """
 
     def __init__(self, bank: ClipBank) -> None:
-        self._clips = {clip.id: clip for clip in bank.clips(RATE)}
+        self._bank = bank
+        self._every: tuple[Clip, ...] = ()
+        self._clips: dict[str, Clip] = {}
         self._known: dict[tuple[str, str], str] = {}
 
     def of(self, clip_id: str, response_format: str) -> str:
-        """Return the clip with that id for text or voice responses."""
+        """Return the clip with that id for text or voice responses; one that a reload took away is known still."""
+        every = self._bank.clips(RATE)
+        if every is not self._every:
+            self._every = every
+            self._clips |= {clip.id: clip for clip in every}
+            self._known.clear()
         key = (clip_id, response_format)
         if key not in self._known:
             self._known[key] = filler_content(self._clips[clip_id], response_format)

@@ -1,7 +1,35 @@
 """Making packs: recordings are copied in, prepared, and written down in a manifest."""
 
 from ._building import Built, Failure, PackHead, build_pack, prepare_pack
+from ._conversions import kept_conversions
 from ._folder import PackFolder
+from ._gathering import Refusal
+from ._importing import planned_import
+from ._importplan import ImportPlan, ImportSettings, PlannedClip, Skip
+from ._raw import RawSettings
+from ._reading import Recording, read_recording, recording_rate
+from ._script import Script, read_script
 from ._source import Source
 
-__all__ = ["Built", "Failure", "PackFolder", "PackHead", "Source", "build_pack", "prepare_pack"]
+__all__ = [
+    "Built",
+    "Failure",
+    "ImportPlan",
+    "ImportSettings",
+    "PackFolder",
+    "PackHead",
+    "PlannedClip",
+    "RawSettings",
+    "Recording",
+    "Refusal",
+    "Script",
+    "Skip",
+    "Source",
+    "build_pack",
+    "kept_conversions",
+    "planned_import",
+    "prepare_pack",
+    "read_recording",
+    "read_script",
+    "recording_rate",
+]

@@ -7,13 +7,14 @@ from pathlib import Path
 from .._clip import Samples
 from .._errors import PackError
 from .._kinds import Kind
-from .._manifest import ClipEntry, Manifest, clip_path, read_manifest
+from .._manifest import ClipEntry, CutMarkEntry, Manifest, StepEntry, clip_path, read_manifest
 from .._preparation import PreparationSettings
-from ..preparation import Levels, levels_of, prepare
+from ..preparation import Levels, Prepared, levels_of, prepare
+from ._conversions import kept_conversions
 from ._folder import PackFolder
 from ._manifesttext import manifest_text
 from ._reading import read_recording, recording_rate
-from ._source import Source
+from ._source import GIVEN, Source, moved
 
 Progress = Callable[[int], None]
 
@@ -75,8 +76,11 @@ def build_pack(
     present = read_manifest(folder) if place.manifest.is_file() else None
     settings = settings or (present and present.preparation) or PreparationSettings()
     failures: list[Failure] = []
-    measured = _measurable(_noting(sources, failures, progress), folder, present)
+    ids = {source.id for source in sources}
+    others = [entry for entry in (present.clips if present is not None else ()) if entry.id not in ids]
+    measured = _measurable(_noting(sources, failures, progress), folder, others)
     levels = levels_of(measured, settings)
+    levels = replace(levels, speech=round(levels.speech, 1))  # as it is written down: the next run must find the same
     failed = {failure.clip for failure in failures}
     made: list[ClipEntry] = []
     try:
@@ -89,7 +93,7 @@ def build_pack(
         if not made:
             return Built(present, (), tuple(failures))
         before = place.manifest.read_text(encoding="utf-8") if present is not None else None
-        kept = settings.model_copy(update={"loudness": round(levels.speech, 1)})
+        kept = settings.model_copy(update={"loudness": levels.speech})
         text, manifest = manifest_text(before, _head(head, kept), made, where=str(place.manifest))
         place.publish(text)
     except OSError as exc:
@@ -115,14 +119,15 @@ def prepare_pack(
     manifest = read_manifest(folder)
     sources: list[Source] = []
     failures: list[Failure] = []
-    for entry in manifest.clips:
-        file = entry.file if entry.original is None else entry.original
-        try:
-            original = clip_path(folder, entry.model_copy(update={"file": file}))
-            sources.append(Source.of(entry, original, recording_rate(original)))
-        except PackError as exc:
-            failures.append(Failure(folder / file, entry.id, str(exc)))
-    built = build_pack(folder, PackHead(), sources, settings, progress=progress)
+    with kept_conversions():
+        for entry in manifest.clips:
+            file = entry.file if entry.original is None else entry.original
+            try:
+                original = clip_path(folder, entry.model_copy(update={"file": file}))
+                sources.append(Source.of(entry, original, recording_rate(original)))
+            except PackError as exc:
+                failures.append(Failure(folder / file, entry.id, str(exc)))
+        built = build_pack(folder, PackHead(), sources, settings, progress=progress)
     return replace(built, failures=(*failures, *built.failures))
 
 
@@ -141,11 +146,11 @@ def _noting(
 
 
 def _measurable(
-    new: Iterator[tuple[Samples, int, Kind]], folder: Path, present: Manifest | None
+    new: Iterator[tuple[Samples, int, Kind]], folder: Path, others: Iterable[ClipEntry]
 ) -> Iterator[tuple[Samples, int, Kind]]:
-    """Yield *new*, then what the pack has: a single "um" that is added is levelled by how its voice is measured."""
+    """Yield *new*, then *others*: a single "um" that is added is levelled by how its pack's voice is measured."""
     yield from new
-    for entry in present.clips if present is not None and present.preparation is not None else ():
+    for entry in others:
         try:
             recording = read_recording(clip_path(folder, entry))
         except PackError:
@@ -165,6 +170,8 @@ def _made(
         )  # fmt: skip
     except PackError as exc:
         raise PackError(f"{source.original}: clip {source.id!r} {exc}") from exc
+    if source.cut_marks:
+        prepared = _with_marks(prepared, source.cut_marks)
     own = present is not None and any(entry.file == f"{source.kind}/{source.id}.flac" for entry in present.clips)
     if not own and place.occupied(source.kind, source.id):
         raise PackError(
@@ -188,6 +195,16 @@ def _made(
         loudness_dbfs=round(prepared.loudness_dbfs, 1),
         cut_marks=prepared.cut_marks,
     )
+
+
+def _with_marks(prepared: Prepared, given: tuple[CutMarkEntry, ...]) -> Prepared:
+    """Return *prepared* with the marks that somebody set in the recording; its end is always one."""
+    trimmed_ms = next((float(step.facts["start_ms"]) for step in prepared.steps if step.step == "trim"), 0.0)
+    end = prepared.cut_marks[-1]
+    inner = tuple(mark for mark in moved(given, -trimmed_ms) if mark.ms < end.ms - 1.0)
+    steps = (*(step for step in prepared.steps if step.step != "cut_marks"),
+             StepEntry.of("cut_marks", source=GIVEN, inner=len(inner)))  # fmt: skip
+    return replace(prepared, cut_marks=(*inner, end), steps=steps)
 
 
 def _head(head: PackHead, settings: PreparationSettings) -> dict[str, object]:

@@ -32,6 +32,8 @@ class PackFolder:
             raise PackError(f"{root} is a file; give a folder for the pack")
         self.root = root
         self._drafts: dict[Path, Path] = {}
+        self._digests: dict[Path, str] = {}
+        """Of files outside of the pack: one long recording holds many clips."""
 
     @property
     def manifest(self) -> Path:
@@ -43,7 +45,9 @@ class PackFolder:
         if file.resolve().parent == originals:
             return f"{ORIGINALS}/{file.name}"
         name = f"{slug(file.stem)}{file.suffix.lower()}"
-        digest = _digest(file)
+        if file not in self._digests:
+            self._digests[file] = _digest(file)
+        digest = self._digests[file]
         if (originals / name).exists() and _digest(originals / name) != digest:
             name = f"{slug(file.stem)[:50]}-{digest[:10]}{file.suffix.lower()}"
         if not (originals / name).exists():

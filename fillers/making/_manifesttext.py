@@ -1,5 +1,6 @@
 """The text of a manifest: what is there already stays as its owner wrote it, comments included."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def manifest_text(
     document = tomlkit.document() if before is None else tomlkit.parse(before)
     for key, value in head.items():
         if value is not None and document.get(key) != value:
-            document[key] = value
+            document[key] = _spaced(value) if isinstance(value, Mapping) else value
     tables = document.setdefault("clips", tomlkit.aot())
     if not isinstance(tables, AoT):
         raise PackError(f"{where}: clips is not written as [[clips]] tables; write them so")
@@ -40,16 +41,21 @@ def manifest_text(
         else:
             places[entry.id] = len(tables)
             tables.append(table)
-    text = tomlkit.dumps(document)
+    text = re.sub(r"\n{3,}(?=\[)", "\n\n", tomlkit.dumps(document).rstrip("\n")) + "\n"  # tables replaced leave gaps
     return text, validated(Manifest, tomlkit.parse(text).unwrap(), where=where, error=PackError)
 
 
-def _table(entry: ClipEntry) -> Table:
+def _spaced(values: Mapping[str, Any]) -> Table:
+    """Return a table with an empty line after it."""
     table = tomlkit.table()
-    for key, value in entry.model_dump(mode="json", exclude_none=True, exclude_defaults=True).items():
-        table.add(key, _listed(value) if isinstance(value, list) else value)
+    table.update(values)
     table.add(tomlkit.nl())
     return table
+
+
+def _table(entry: ClipEntry) -> Table:
+    values = entry.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return _spaced({key: _listed(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def _listed(values: list[Any]) -> Array:

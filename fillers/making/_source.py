@@ -1,12 +1,15 @@
 """A recording that is to become a clip, and what is known of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from .._kinds import Kind
-from .._manifest import ClipEntry, StepEntry
+from .._manifest import ClipEntry, CutMarkEntry, StepEntry
+
+GIVEN = "given"
+"""Where cut marks come from that somebody set by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Source:
     licence: str | None = None
     word_ends_ms: tuple[float, ...] = ()
     """ms from the start of the file, or of the piece: where each word ends, if that is known."""
+    cut_marks: tuple[CutMarkEntry, ...] = ()
+    """Set by hand, likewise; empty: they are to be found."""
     start_frame: int | None = None
     """Of the piece, in the file's own frames; None: from the start."""
     end_frame: int | None = None
@@ -44,6 +49,8 @@ class Source:
             rate: Hz of that.
         """
         before = {step.step: step.facts for step in entry.steps}
+        by_hand = entry.original is None or before.get("cut_marks", {}).get("source") == GIVEN
+        trimmed_ms = float(before.get("trim", {}).get("start_ms", 0.0))
         piece, recorded = before.get("cut"), before.get("recorded")
         return cls(
             original=original,
@@ -57,6 +64,7 @@ class Source:
             voice=entry.voice,
             licence=entry.licence,
             word_ends_ms=entry.word_ends_ms,
+            cut_marks=moved(entry.cut_marks, trimmed_ms) if by_hand else (),
             start_frame=None if piece is None else round(float(piece["start_ms"]) * rate / 1000),
             end_frame=None if piece is None else round(float(piece["end_ms"]) * rate / 1000),
             recorded_with=None if recorded is None else str(recorded.get("with", "")) or None,
@@ -74,3 +82,10 @@ class Source:
         if self.start_frame is not None or self.end_frame is not None:
             start, end = self.start_frame or 0, frames if self.end_frame is None else self.end_frame
             yield StepEntry.of("cut", start_ms=round(1000 * start / rate, 2), end_ms=round(1000 * end / rate, 2))
+
+
+def moved(marks: Iterable[CutMarkEntry], by_ms: float) -> tuple[CutMarkEntry, ...]:
+    """Return *marks* moved by *by_ms*, without those that come to lie before the start."""
+    return tuple(
+        CutMarkEntry(ms=round(mark.ms + by_ms, 2), words=mark.words) for mark in marks if mark.ms + by_ms > 0.0
+    )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ._benchmetrics import metrics
+from ._benchpacks import packs
 from ._benchplugins import plugins
 from ._benchservice import service
 from ._console import print_json, print_table, progress
@@ -15,6 +16,7 @@ from ._perceived import perceived
 
 bench_app = typer.Typer(name="bench", help="Measure this machine, and what users feel.", no_args_is_help=True)
 bench_app.command()(metrics)
+bench_app.command()(packs)
 bench_app.command()(perceived)
 bench_app.command()(plugins)
 bench_app.command()(service)

@@ -15,7 +15,7 @@ from stopgap.benchmarks._learned import lessons_of
 from stopgap.engine import Clock, FillerManager, Output, Turn, VirtualClock
 from stopgap.engine.outputs import Source
 from stopgap.engine.prediction import LatencyPredictor, Lesson
-from stopgap.fillers import Config, Samples, bundled_folder, read_toml
+from stopgap.fillers import Config, Samples, UsageError, bundled_folder, primary_language, read_toml
 
 PAUSE_S = 0.6
 """s between an answer and the next question."""
@@ -55,7 +55,7 @@ class Scenario:
     learned_turns: int
 
 
-def scenario(turns: int, seed: int) -> Scenario:
+def scenario(turns: int, seed: int, language: str) -> Scenario:
     """Draw *turns* turns from the last third of the bundled trace, with and without tools by turns."""
     trace = read_trace(TRACE)
     start = 2 * len(trace) // 3
@@ -66,7 +66,7 @@ def scenario(turns: int, seed: int) -> Scenario:
     answered = [turn for turn in after if turn.reply_ready_ms is not None]
     plain = rng.sample([turn for turn in answered if not turn.news], (turns + 1) // 2)
     tools = rng.sample([turn for turn in answered if turn.news], turns // 2)
-    lines = _lines()
+    lines = _lines(language)
     exchanges = []
     for number in range(turns):
         drawn = (tools if number % 2 else plain)[number // 2]
@@ -225,9 +225,21 @@ def converse(
     return heard
 
 
-def _lines() -> dict[bool, list[tuple[Line, Line]]]:
+def demo_languages() -> dict[str, Path]:
+    """Return the folders of what is said, by language without region."""
+    found = {}
+    for folder in sorted(bundled_folder().glob("demo*")):
+        if (folder / "demo.toml").is_file():
+            found[primary_language(read_toml(folder / "demo.toml")["language"])] = folder
+    return found
+
+
+def _lines(language: str) -> dict[bool, list[tuple[Line, Line]]]:
     """Return the questions with their answers: those that need no tool (False), and those that do (True)."""
-    folder = bundled_folder() / "demo"
+    folders = demo_languages()
+    folder = folders.get(primary_language(language))
+    if folder is None:
+        raise UsageError(f"the demo does not speak {language!r}; choose {', '.join(folders)}")
     entries = read_toml(folder / "demo.toml")["lines"]
     answers = {entry["answers"]: entry for entry in entries if entry["role"] == "reply"}
     lines: dict[bool, list[tuple[Line, Line]]] = {False: [], True: []}

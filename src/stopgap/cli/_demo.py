@@ -14,6 +14,10 @@ def demo(
     device: Annotated[str | None, typer.Option(help="Output device, by name or index (see `stopgap devices`).")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the turns and the clips.")] = 3,
+    language: Annotated[
+        str | None,
+        typer.Option(help="en, es or de, also with a region (es-MX). Spanish and German are robotic. Default: en."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the turns and totals as JSON.")] = False,
 ) -> None:
     """Play turns of a real trace: a question, the measured wait with fillers in it, the answer.
@@ -22,4 +26,6 @@ def demo(
     """
     from ._show import Show
 
-    Show(policy, turns=turns, seed=seed, config=config, as_json=as_json, plot=plot).run(out=out, device=device)
+    Show(policy, turns=turns, seed=seed, config=config, as_json=as_json, plot=plot, language=language).run(
+        out=out, device=device
+    )

@@ -6,13 +6,23 @@ import typer
 
 from ._console import new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
+from ._packcheck import check, count
+from ._packimport import import_recordings
+from ._packprepare import prepare
+from ._packpreview import preview
 from ._packrecord import record
+from ._packtexts import texts
 
 if TYPE_CHECKING:
     from stopgap.fillers import Clip, Manifest
 
-pack_app = typer.Typer(name="pack", help="Make clip packs, and look into them.", no_args_is_help=True)
-pack_app.command("record")(record)
+pack_app = typer.Typer(name="pack", help="Make clip packs, look into them, and listen.", no_args_is_help=True)
+pack_app.command()(record)
+pack_app.command("import")(import_recordings)
+pack_app.command()(check)
+pack_app.command()(preview)
+pack_app.command()(prepare)
+pack_app.command()(texts)
 
 
 @pack_app.command("list")
@@ -35,48 +45,11 @@ def list_packs(
         _print_pack(name, manifest, clips)
 
 
-@pack_app.command("check")
-def check(
-    pack: Annotated[str, typer.Argument(metavar="PACK", help="A bundled pack or a folder with a pack.toml.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Check a pack: errors keep it from loading, warnings from sounding well."""
-    from stopgap.fillers import check_pack
-
-    report = check_pack(pack)
-    if as_json:
-        print_json(
-            {
-                "pack": pack,
-                "ok": not report.errors,
-                "clips": len(report.clips),
-                "errors": report.errors,
-                "warnings": report.warnings,
-            }
-        )
-    else:
-        for error in report.errors:
-            typer.echo(f"error: {error}")
-        for warning in report.warnings:
-            typer.echo(f"warning: {warning}")
-        state = "cannot be used" if report.errors else "can be used"
-        typer.echo(
-            f"{pack} {state}: {_count(len(report.clips), 'clip')}, {_count(len(report.errors), 'error')}, "
-            f"{_count(len(report.warnings), 'warning')}"
-        )
-    if report.errors:
-        raise typer.Exit(1)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _print_pack(name: str, manifest: "Manifest", clips: "tuple[Clip, ...]") -> None:
     voice = f", voice {manifest.voice}" if manifest.voice else ""
     table = new_table(
         "kind", "id", "s", "text", "claims work", "order", "dBFS", "licence",
-        title=f"{name}: {_count(len(clips), 'clip')}, {manifest.language}{voice}", right=("s", "order", "dBFS"),
+        title=f"{name}: {count(len(clips), 'clip')}, {manifest.language}{voice}", right=("s", "order", "dBFS"),
     )  # fmt: skip
     for clip in clips:
         facts = _clip_as_dict(clip)

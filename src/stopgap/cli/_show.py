@@ -18,7 +18,17 @@ from stopgap.engine import (
     VirtualClock,
 )
 from stopgap.engine.planning import silent_gaps
-from stopgap.fillers import ClipBank, Config, OutputError, UsageError, load_config
+from stopgap.fillers import (
+    ClipBank,
+    Config,
+    OutputError,
+    UsageError,
+    bundled_packs,
+    find_pack,
+    load_config,
+    primary_language,
+    read_manifest,
+)
 
 from ._conversation import OnTurn, Pace, RealPace, VirtualPace, converse, scenario, taught
 from ._plot import load_pyplot, plot_turns
@@ -39,14 +49,23 @@ class Show:
         config: Configuration file, or None for the defaults.
         as_json: Print JSON to stdout and everything else to stderr.
         plot: Draw the timeline into this file.
+        language: BCP 47 tag of what is said; None: the configuration's.
 
     Raises:
-        UsageError: for an unknown policy, or a picture without matplotlib, before anything plays.
+        UsageError: for an unknown policy or language, or a picture without matplotlib, before anything plays.
         ConfigError: for a configuration that cannot be used.
     """
 
     def __init__(
-        self, policy: str, *, turns: int, seed: int, config: Path | None, as_json: bool, plot: Path | None
+        self,
+        policy: str,
+        *,
+        turns: int,
+        seed: int,
+        config: Path | None,
+        as_json: bool,
+        plot: Path | None,
+        language: str | None = None,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy {policy!r} is unknown; choose {', '.join(POLICIES)}")
@@ -55,9 +74,14 @@ class Show:
         self._policy = policy
         self._as_json = as_json
         self._plot = plot
-        self._config = load_config(config).model_copy(update={"seed": seed, "turn_log": None})
+        configured = load_config(config)
+        spoken = configured.language if language is None else language
+        update: dict[str, object] = {"seed": seed, "turn_log": None, "language": spoken}
+        if "packs" not in configured.model_fields_set:  # beds are in the first one
+            update["packs"] = tuple(dict.fromkeys([*configured.packs, *packs_of(spoken)]))
+        self._config = configured.model_copy(update=update)
         self._bank = ClipBank(self._config.packs)
-        self._scenario = scenario(turns, seed)
+        self._scenario = scenario(turns, seed, spoken)
         self._console = Console(stderr=as_json, highlight=False)
         self._named_device = False
 
@@ -161,6 +185,13 @@ class Show:
 
     def _bar_of(self, turn: Turn, now_s: float) -> Text:
         return Text("  ") + bar(turn.record, now_s, max(20, self._console.width - 4))
+
+
+def packs_of(language: str) -> list[str]:
+    """Return the bundled packs that speak *language*, whatever the region."""
+    found = bundled_packs()
+    wanted = primary_language(language)
+    return [name for name in found if primary_language(read_manifest(find_pack(name)).language) == wanted]
 
 
 def dead_air(turns: list[ReplayedTurn]) -> list[float]:
