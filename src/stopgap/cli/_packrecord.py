@@ -96,7 +96,7 @@ def record(
     loudness: Annotated[
         str | None,
         typer.Option(
-            metavar="LUFS",
+            metavar="LUFS|own",
             help="A number, or own: as loud as your TTS speaks. Default: the spec's.",
             rich_help_panel=_PACK,
         ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ._console import new_table, print_json, print_table
+from ._packbuilt import as_dict, tell
 
 if TYPE_CHECKING:
     from stopgap.fillers import Spec
@@ -21,7 +22,7 @@ def print_plan(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions",
     missing = sum(isinstance(outcome, Untried) for outcome in found)
     if as_json:
         rows = [{**_named(outcome), "state": _state(outcome), **_file(outcome)} for outcome in found]
-        print_json({"folder": str(folder), "tts": tts.label, "to_record": missing, "takes": rows})
+        print_json({"pack": str(folder), "tts": tts.label, "to_record": missing, "takes": rows})
         return
     table = new_table("clip", "kind", "text", "state", "file", title=f"{folder}: with {tts.label}")
     for outcome in found:
@@ -36,36 +37,30 @@ def print_report(folder: Path, label: str, recorded: "Recorded", built: "Built |
     if as_json:
         print_json(_as_dict(folder, label, recorded, built))
         return
-    failures = [failure.reason for failure in recorded.failures]
-    failures += [failure.reason for failure in built.failures] if built is not None else []
     for note in recorded.notes():
         typer.echo(f"note: {note}")
-    for failure in failures:
-        typer.echo(f"failed: {failure}", err=True)
+    for failure in recorded.failures:
+        typer.echo(f"failed: {failure.reason}", err=True)
     for untried in recorded.untried:
         typer.echo(f"not tried: {untried.line.text!r} ({_clip(untried)})", err=True)
     cached = sum(take.cached for take in recorded.takes)
-    there = f", {cached} {'was' if cached == 1 else 'were'} there" if cached else ""
-    spoken = f"{_count(len(recorded.takes) - cached, 'take')} recorded with {label}{there}"
-    made = 0 if built is None else len(built.made)
-    missing = len(failures) + len(recorded.untried)
-    failed = f", {missing} missing: the same command tries again" if missing else ""
-    typer.echo(f"{folder}: {_count(made, 'clip')}; {spoken}{failed}")
-    if made:
-        typer.echo(f'hear it: stopgap pack preview {folder}\nuse it: packs = ["{folder}"]')
+    missing = len(recorded.failures) + len(recorded.untried)
+    there = f", {cached} there before" if cached else ""
+    failed = f", {missing} missing: the same command tries them again" if missing else ""
+    typer.echo(f"{folder}: {_count(len(recorded.takes) - cached, 'take')} recorded with {label}{there}{failed}")
+    if built is not None:
+        tell(built, folder)
 
 
 def _as_dict(folder: Path, label: str, recorded: "Recorded", built: "Built | None") -> dict[str, Any]:
     return {
-        "folder": str(folder),
         "tts": label,
-        "clips": [] if built is None else [entry.id for entry in built.made],
         "takes": [{**_named(take), **_file(take), "rate": take.rate, "cached": take.cached} for take in recorded.takes],
-        "repeats": [_named(repeat) for repeat in recorded.repeats],
-        "failures": [{**_named(failure), "reason": failure.reason} for failure in recorded.failures]
-        + ([] if built is None else [{"clip": failure.clip, "reason": failure.reason} for failure in built.failures]),
-        "untried": [_named(untried) for untried in recorded.untried],
         "notes": recorded.notes(),
+        "repeats": [_named(repeat) for repeat in recorded.repeats],
+        "not_recorded": [{**_named(failure), "reason": failure.reason} for failure in recorded.failures],
+        "not_tried": [_named(untried) for untried in recorded.untried],
+        **({"pack": str(folder), "made": [], "failures": []} if built is None else as_dict(built, folder)),
     }
 
 
