@@ -21,16 +21,6 @@ from stopgap.fillers.checking._slidingmax import largest_before
 
 Sound = NDArray[np.float64]
 Change = Callable[[Sound, int], Sound]
-KNOWN = (
-    Finding(
-        "warning",
-        "claims-work",
-        "little-longer",
-        "'This is taking a little longer.' does not seem to say that work is being done; write claims_work = false, or "
-        "it is said only while a tool runs",
-    ),
-)
-"""What is found in the bundled pack as it is."""
 RATES = (8_000, 16_000, 24_000, 48_000)
 
 
@@ -40,7 +30,6 @@ class Pack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(bundled_folder() / "en-us", folder)
-        self.set("little-longer", "claims_work", "false")
 
     def file(self, id: str) -> Path:
         (found,) = self.folder.glob(f"*/{id}.flac")
@@ -121,7 +110,7 @@ def test_the_bundled_pack() -> None:
     """No errors; every clip is looked at, and this is what is found."""
     report = check_pack("en-us")
     assert report.errors == ()
-    assert report.findings == report.warnings == KNOWN
+    assert report.findings == report.warnings == ()
     assert report.manifest is not None
     assert [clip.id for clip in report.clips] == [entry.id for entry in report.manifest.clips]
 
@@ -384,13 +373,6 @@ def test_unmarked_claim(pack: Pack) -> None:
     found = pack.set("check-that", "claims_work", "false").only()
     assert (found.check, found.clip) == ("claims-work", "check-that")
     assert found.message.startswith("'Let me check that for you.' says that work is being done")
-
-
-def test_marked_without_a_claim(pack: Pack) -> None:
-    """A line that promises nothing and is marked so would hardly ever be said."""
-    found = pack.set("one-moment", "claims_work", "true").only()
-    assert (found.check, found.clip) == ("claims-work", "one-moment")
-    assert "does not seem to say that work is being done" in found.message
 
 
 # Errors -------------------------------------------------------------------------------------------------------------

@@ -89,8 +89,7 @@ class Previewed:
 
 def _original(folder: Path, entry: "ClipEntry") -> Sound | None:
     from stopgap.fillers._manifest import clip_path
-    from stopgap.fillers.making import Source
-    from stopgap.fillers.making._reading import read_recording, recording_rate
+    from stopgap.fillers.making import Source, read_recording, recording_rate
 
     if entry.original is None:
         return None
