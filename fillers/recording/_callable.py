@@ -97,6 +97,13 @@ class CallableTts:
 
 
 async def _awaited(returned: object) -> Spoken:
+    try:
+        return await _awaited_all(returned)
+    except SystemExit as exc:  # it would end the loop
+        raise RuntimeError(type(exc).__name__) from exc
+
+
+async def _awaited_all(returned: object) -> Spoken:
     if inspect.isawaitable(returned):
         returned = await cast(Awaitable[object], returned)
     if isinstance(returned, AsyncIterable):

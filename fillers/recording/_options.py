@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .._errors import UsageError
+
 TtsFormat = Literal["wav", "flac", "mp3", "ogg", "opus", "aac", "m4a", "pcm"]
 
 
@@ -36,3 +38,9 @@ class RecordOptions:
     """s. For one text."""
     retries: int = 4
     """More tries after one that may succeed later."""
+
+    def __post_init__(self) -> None:
+        if not self.timeout_s > 0:
+            raise UsageError(f"timeout {self.timeout_s} is no number above 0; give seconds")
+        if self.per_minute is not None and not self.per_minute >= 0:
+            raise UsageError(f"per_minute {self.per_minute} is no number from 0 on; give texts a minute")

@@ -1,9 +1,12 @@
 """What became of a spec's takes."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._spec import Line
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,20 @@ class Recorded:
     untried: tuple[Untried, ...] = ()
 
     def notes(self) -> list[str]:
-        """Return a sentence on each line of which the TTS knows fewer ways than takes were asked for."""
-        repeated: dict[Line, int] = {}
-        for repeat in self.repeats:
-            repeated[repeat.line] = repeated.get(repeat.line, 0) + 1
-        kept = {line: sum(take.line == line for take in self.takes) for line in repeated}
+        """Return sentences on the lines of which the TTS knows fewer ways than takes were asked for."""
+        repeated = Counter(repeat.line for repeat in self.repeats)
+        kept = Counter(take.line for take in self.takes)
+        alike: dict[tuple[int, int], list[str]] = {}
+        for line, times in repeated.items():
+            alike.setdefault((kept[line], kept[line] + times), []).append(line.text)
         return [
-            f"this TTS says {line.text!r} the same way each time; {kept[line]} of {kept[line] + times} takes kept"
-            if kept[line] <= 1
-            else f"this TTS repeats itself in {line.text!r}; {kept[line]} of {kept[line] + times} takes kept"
-            for line, times in repeated.items()
+            f"this TTS says {_listed(texts)} the same way each time; {few} of {many} takes kept"
+            if few <= 1
+            else f"this TTS repeats itself in {_listed(texts)}; {few} of {many} takes kept"
+            for (few, many), texts in alike.items()
         ]
+
+
+def _listed(texts: list[str]) -> str:
+    shown = ", ".join(map(repr, texts[:_SHOWN]))
+    return shown if len(texts) <= _SHOWN else f"{shown} and {len(texts) - _SHOWN} other lines"

@@ -53,7 +53,7 @@ async def run_command(words: list[str], given: str | None, most_bytes: int) -> E
             pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
             pipe.write(given.encode())
             pipe.write_eof()
-        await run.exited
+        await asyncio.shield(run.exited)  # this may be cancelled, what it waits for may not
         with suppress(TimeoutError):
             async with asyncio.timeout(_STILL_OPEN_S):
                 await asyncio.shield(run.closed)

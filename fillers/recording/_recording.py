@@ -172,7 +172,7 @@ class _Run:
                 if exc.after_s is not None and exc.after_s > MOST_WAIT_S:
                     raise NotSpoken(f"{exc}; it asks to wait for {exc.after_s:.0f} s: try again then") from exc
                 if failed > self._options.retries:
-                    tries = f"{exc}, also at the {failed}th try" if failed > 1 else str(exc)
+                    tries = f"{exc} ({failed} tries)" if failed > 1 else str(exc)
                     raise (OutOfOrder(tries) if exc.for_all else NotSpoken(tries)) from exc
                 if exc.after_s is not None:
                     self._pace.hold(exc.after_s)

@@ -10,12 +10,14 @@ from ._packcheck import check, count
 from ._packimport import import_recordings
 from ._packprepare import prepare
 from ._packpreview import preview
+from ._packrecord import record
 from ._packtexts import texts
 
 if TYPE_CHECKING:
     from stopgap.fillers import Clip, Manifest
 
 pack_app = typer.Typer(name="pack", help="Make clip packs, look into them, and listen.", no_args_is_help=True)
+pack_app.command()(record)
 pack_app.command("import")(import_recordings)
 pack_app.command()(check)
 pack_app.command()(preview)
