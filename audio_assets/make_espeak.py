@@ -80,7 +80,7 @@ def _quoted(text: str) -> str:
 
 def _record(spec: Path, voice: str, folder: Path) -> None:
     tts = f"espeak-ng -b 1 -m -v {voice} -w {{out}} {{text}}"
-    command = [sys.executable, "-m", "stopgap", "pack", "record", str(spec), "--tts", tts, "--out", str(folder)]
+    command = [sys.executable, "-m", "stopgap", "pack", "record", str(spec), "--tts", tts, "--out", str(folder), "--no-beds"]
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 

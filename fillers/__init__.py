@@ -39,7 +39,7 @@ from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerO
 from ._preparation import PreparationSettings
 from ._problems import problems
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
-from ._spec import Line, Spec, read_spec
+from ._spec import Line, Spec, read_spec, slug
 from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
@@ -106,6 +106,7 @@ __all__ = [
     "read_manifest",
     "read_spec",
     "read_toml",
+    "slug",
     "usable_clips",
     "validated",
     "with_soft_edges",

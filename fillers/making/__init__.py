@@ -1,5 +1,6 @@
 """Making packs: recordings are copied in, prepared, and written down in a manifest."""
 
+from ._beds import bundled_beds
 from ._building import Built, Failure, PackHead, build_pack, prepare_pack
 from ._conversions import kept_conversions
 from ._folder import PackFolder
@@ -26,6 +27,7 @@ __all__ = [
     "Skip",
     "Source",
     "build_pack",
+    "bundled_beds",
     "kept_conversions",
     "planned_import",
     "prepare_pack",

@@ -35,7 +35,8 @@ def tell(built: "Built", folder: Path) -> None:
     left = f", {len(built.failures)} failed" if built.failures else ""
     typer.echo(f"{folder}: {count} clip{'' if count == 1 else 's'} prepared{left}")
     if built.manifest is not None and built.made:
-        typer.echo(f'look and listen: stopgap pack preview {folder}; use it: packs = ["{folder}"]')
+        typer.echo(f"look and listen: stopgap pack preview {folder}")
+        typer.echo(f'use it: packs = ["{folder}"] and language = "{built.manifest.language}" in the configuration')
 
 
 def told(facts: dict[str, Any]) -> str:

@@ -107,6 +107,13 @@ def record(
     licence: Annotated[
         str | None, typer.Option(help="Terms of use of the recordings; default: the spec's.", rich_help_panel=_PACK)
     ] = None,
+    beds: Annotated[
+        bool,
+        typer.Option(
+            help="Put the bundled typing, room sound, tones and music into the pack if it has none.",
+            rich_help_panel=_PACK,
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Record a pack through your agent's own TTS, then prepare its clips.
@@ -129,7 +136,7 @@ def record(
         print_plan(wanted, speaker, folder, options, as_json=as_json)
         return
     recorded = _recorded(wanted, speaker, folder, options)
-    built = _built(wanted, recorded, folder, settings, voice=voice, licence=licence, label=speaker.label)
+    built = _built(wanted, recorded, folder, settings, voice=voice, licence=licence, label=speaker.label, beds=beds)
     print_report(folder, speaker.label, recorded, built, as_json=as_json)
     if recorded.failures or recorded.untried or built is None or built.failures:
         raise typer.Exit(1)
@@ -179,7 +186,7 @@ def _format(name: AudioFormat) -> "TtsFormat":
 
 
 def _default_folder(spec: "Spec") -> Path:
-    from stopgap.fillers._spec import slug
+    from stopgap.fillers import slug
 
     return Path(slug(spec.name))
 
@@ -207,9 +214,10 @@ def _built(
     voice: str | None,
     licence: str | None,
     label: str,
+    beds: bool,
 ) -> "Built | None":
     """Make the pack of what was recorded; None: of nothing."""
-    from stopgap.fillers.making import PackHead, Source, build_pack
+    from stopgap.fillers.making import PackHead, Source, build_pack, bundled_beds
 
     from ._console import progress
 
@@ -229,6 +237,7 @@ def _built(
         )
         for take in recorded.takes
     ]
+    sources += bundled_beds(folder) if beds else ()
     head = PackHead(spec.name, spec.language, spec.voice or voice, licence or spec.licence)
     with progress("preparing", 2 * len(sources)) as advance:
         return build_pack(folder, head, sources, settings, progress=advance)
