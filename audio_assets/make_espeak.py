@@ -80,8 +80,8 @@ def _quoted(text: str) -> str:
 
 def _record(spec: Path, voice: str, folder: Path) -> None:
     tts = f"espeak-ng -b 1 -m -v {voice} -w {{out}} {{text}}"
-    command = [sys.executable, "-m", "stopgap", "pack", "record", str(spec), "--tts", tts, "--out", str(folder), "--no-beds"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    command = [sys.executable, "-m", "stopgap", "pack", "record", str(spec), "--tts", tts, "--out", str(folder)]
+    subprocess.run([*command, "--no-beds"], check=True, stdout=sys.stderr)
 
 
 def _copy(source: Path, target: Path) -> None:

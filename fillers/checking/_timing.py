@@ -62,9 +62,10 @@ def check_duration(one: Loaded) -> Iterator[Finding]:
 
 
 def check_cut_marks(one: Loaded) -> Iterator[Finding]:
-    """Find long lines that may end only at their end."""
+    """Find long lines of several words that may end only at their end."""
     clip = one.clip
     inner = [mark for mark in one.entry.cut_marks if mark.ms < 1000.0 * clip.duration_s - 1.0]
-    if clip.kind.spoken and not inner and clip.duration_s > UNMARKED_S:
+    several = clip.kind.spoken and len((clip.text or "").split()) > 1
+    if several and not inner and clip.duration_s > UNMARKED_S:
         text = f"lasts {clip.duration_s:.2f} s without a cut mark before its end; add cut_marks between words"
         yield warning("cut-marks", text, clip.id)
