@@ -275,9 +275,10 @@ def test_doctor_finds_a_wrong_configuration(run: Run) -> None:
 
 
 def test_pack_list(run: Run, bank: ClipBank) -> None:
-    """Every clip of the bundled pack is listed, for people and for programs."""
-    (pack,) = json.loads(run("pack", "list", "--json").out)
-    assert pack["pack"] == "en-us"
+    """Every clip of the bundled packs is listed, for people and for programs."""
+    packs = {pack["pack"]: pack for pack in json.loads(run("pack", "list", "--json").out)}
+    assert sorted(packs) == ["de-de", "en-us", "es-es"]
+    pack = packs["en-us"]
     assert [clip["id"] for clip in pack["clips"]] == [clip.id for clip in bank.originals]
     shown = run("pack", "list", "en-us")
     assert shown.code == 0
@@ -308,7 +309,7 @@ def test_pack_check_finds_faults(run: Run) -> None:
     for name, samples in sounds.items():
         soundfile.write(f"pack/{name}.wav", samples, rate)
         kind = "ambience" if name == "seam" else "phrase"
-        manifest += f'[[clips]]\nid = "{name}"\nfile = "{name}.wav"\nkind = "{kind}"\ntext = "x"\n'
+        manifest += f'[[clips]]\nid = "{name}"\nfile = "{name}.wav"\nkind = "{kind}"\ntext = "x y"\n'
     Path("pack/pack.toml").write_text(manifest, encoding="utf-8")
     ended = run("pack", "check", "pack", "--json")
     assert ended.code == 0

@@ -92,9 +92,9 @@ def pack(tmp_path: Path) -> Pack:
     return Pack(tmp_path / "mine")
 
 
-def bundled() -> Iterator[tuple[str, Sound, int]]:
+def bundled(within: str = ".") -> Iterator[tuple[str, Sound, int]]:
     """Yield every bundled recording, the demo's lines among them: plosives, breaths, keystrokes, tones."""
-    for path in sorted(bundled_folder().rglob("*.flac")):
+    for path in sorted((bundled_folder() / within).rglob("*.flac")):
         samples, rate = soundfile.read(path)
         yield path.stem, samples, rate
 
@@ -411,7 +411,7 @@ def clip(samples: Sound, rate: int) -> Clip:
 
 def test_the_same_recording_in_other_clothes(tmp_path: Path) -> None:
     """Level, polarity, trimming, rate and a lossy codec make no other recording."""
-    for name, samples, rate in bundled():
+    for name, samples, rate in (*bundled("en-us"), *bundled("demo")):
         if len(samples) > 4 * rate:
             continue
         soundfile.write(tmp_path / "x.ogg", samples, rate, format="OGG", subtype="VORBIS", compression_level=0.8)
@@ -423,9 +423,10 @@ def test_the_same_recording_in_other_clothes(tmp_path: Path) -> None:
             assert one.same_as(Fingerprint.of(clip(other, at))), name
 
 
-def test_different_recordings() -> None:
+@pytest.mark.parametrize("pack", ["en-us", "es-es", "de-de"])
+def test_different_recordings(pack: str) -> None:
     """No two bundled clips of one voice are one recording."""
-    voiced = [(name, x, rate) for name, x, rate in bundled() if len(x) < 3 * rate]
+    voiced = [(name, x, rate) for name, x, rate in bundled(pack) if len(x) < 3 * rate]
     prints = [Fingerprint.of(clip(x, rate)) for _, x, rate in voiced]
     for place, one in enumerate(prints):
         for further, other in enumerate(prints[place + 1 :], place + 1):
@@ -489,7 +490,7 @@ def test_check_json(run: Run, pack: Pack) -> None:
     assert one["coverage"]["zxx"]["hold"] == {"clips": 1, "seconds": 12.0}
     both = json.loads(run("pack", "check", "en-us", pack.folder, "--json").out)
     assert [report["pack"] for report in both] == ["en-us", str(pack.folder)]
-    assert [report["pack"] for report in json.loads(run("pack", "check", "--json").out)] == ["en-us"]
+    assert [report["pack"] for report in json.loads(run("pack", "check", "--json").out)] == ["de-de", "en-us", "es-es"]
     Path("c.toml").write_text(f"packs = [{json.dumps(str(pack.folder))}]\n", encoding="utf-8")
     (configured,) = json.loads(run("pack", "check", "--config", "c.toml", "--json").out)
     assert configured == one

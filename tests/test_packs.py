@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 from stopgap.fillers import (
+    BED_KINDS,
     Clip,
     ClipBank,
     Kind,
@@ -23,6 +24,7 @@ from stopgap.fillers import (
     find_pack,
     load_pack,
     read_manifest,
+    usable_clips,
 )
 from stopgap.fillers._decode import resampled_loop
 from stopgap.fillers._progress import bar_when_long
@@ -278,7 +280,7 @@ def test_playlist_as_clip(tmp_path: Path, content: str) -> None:
     assert "um.m4a is not audio" in refusal(folder)
 
 
-# The bundled pack ----------------------------------------------------------------------------------------------
+# The bundled packs ---------------------------------------------------------------------------------------------
 
 
 def of_kind(bank: ClipBank, kind: Kind) -> list[Clip]:
@@ -314,11 +316,30 @@ def test_bundled_progress_orders(bank: ClipBank) -> None:
     assert {clip.order for clip in lines if not clip.claims_work} == {1, 2, 3}
 
 
-def test_bundled_pack_is_found_by_its_name() -> None:
-    """The pack's folder, its name in the manifest and the name to configure are the same."""
-    assert "en-us" in bundled_packs()
-    assert find_pack("en-us") == bundled_folder() / "en-us"
-    assert read_manifest(find_pack("en-us")).name == "en-us"
+@pytest.mark.parametrize(("name", "language"), [("en-us", "en-US"), ("es-es", "es-ES"), ("de-de", "de-DE")])
+def test_bundled_packs_are_found_by_their_names(name: str, language: str) -> None:
+    """A pack's folder, its name in the manifest and the name to configure are the same."""
+    assert name in bundled_packs()
+    assert find_pack(name) == bundled_folder() / name
+    manifest = read_manifest(find_pack(name))
+    assert (manifest.name, manifest.language) == (name, language)
+
+
+@pytest.mark.parametrize("language", ["es-ES", "es-MX", "de", "de-AT", "en-GB", "fr"])
+def test_language_falls_back_among_the_bundled_packs(language: str) -> None:
+    """A conversation hears clips of its own language, of whatever region, or none: never of another language."""
+    usable = usable_clips(ClipBank(["en-us", "es-es", "de-de"]).catalog, language=language, voice=None)
+    said = {clip.language for clip in usable if clip.kind.spoken}
+    assert said == ({"es": {"es-ES"}, "de": {"de-DE"}, "en": {"en-US"}}.get(language[:2]) or set())
+    assert {clip.kind for clip in usable if not clip.kind.spoken} == set(BED_KINDS)
+
+
+def test_robotic_packs_say_so() -> None:
+    """What was spoken by espeak-ng is told to be robotic, and how to have a voice of one's own."""
+    for name in ("es-es", "de-de", "demo-es", "demo-de"):
+        notice = (bundled_folder() / name / "LICENSE.txt").read_text(encoding="utf-8")
+        assert "robotic" in notice, name
+        assert "espeak-ng" in notice, name
 
 
 def test_bundled_licence_file_is_there() -> None:
