@@ -85,3 +85,20 @@ def demo_lines(role: str) -> list[Samples]:
     return [
         soundfile.read(path, dtype="float32")[0] for path in sorted((bundled_folder() / "demo" / role).glob("*.flac"))
     ]
+
+
+@pytest.mark.parametrize(("language", "said"), [("es-MX", "es-ES"), ("de", "de-DE")])
+def test_another_language(language: str, said: str, tmp_path: Path) -> None:
+    """Questions and fillers are in the language asked for, of whatever region; beds are those of the English pack."""
+    printed = json.loads(run("--json", "--language", language, "--turns", "8", "--out", str(tmp_path / "demo.wav")))
+    of_pack = {clip.id: clip for clip in ClipBank(["en-us", "es-es", "de-de"]).catalog}
+    heard = {sound["clip"] for turn in printed["turns"] for sound in turn["sounds"]}
+    languages = {of_pack[clip].language for clip in heard}
+    assert said in languages
+    assert languages <= {said, "zxx"}
+
+
+def test_a_language_that_the_demo_does_not_speak() -> None:
+    """The languages that it has are named."""
+    result = CliRunner().invoke(app, ["demo", "--language", "fi"])
+    assert "the demo does not speak 'fi'; choose en, de, es" in str(result.exception)
