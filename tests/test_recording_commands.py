@@ -1,5 +1,6 @@
 """Recording through commands: real synthesisers, and scripts that misbehave."""
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import soundfile
 from speech_rig import a_script, a_spec, files, need, reasons, recorded, wav
 from stopgap.fillers import UsageError
 from stopgap.fillers.recording import RecordOptions, TtsOptions, open_tts
+from stopgap.fillers.recording._process import run_command
 
 
 @pytest.fixture
@@ -151,6 +153,29 @@ def test_hanging_command_is_killed_with_its_children(here: Path) -> None:
         os.set_blocking(reader, True)
         while os.read(reader, 100):  # ends when nobody holds it open any more
             pass
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 6, 10, 30])
+def test_command_that_is_given_up_at_once_leaves_nothing(here: Path, turns: int) -> None:
+    """Also while asyncio is still connecting its pipes, and the command has started others already."""
+    os.mkfifo(here / "alive")
+    a_script(here / "tts", "exec 9<> alive; sleep 600 & sleep 600")
+
+    async def give_up() -> None:
+        task = asyncio.create_task(run_command(["./tts"], None, 1000))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    reader = os.open(here / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        asyncio.run(give_up())
+        os.set_blocking(reader, True)
+        assert os.read(reader, 100) == b""  # ends when nobody holds it open any more
     finally:
         os.close(reader)
 

@@ -38,15 +38,7 @@ async def run_command(words: list[str], given: str | None, most_bytes: int) -> E
     Raises:
         NotSpoken: if it cannot be started or prints more.
     """
-    loop = asyncio.get_running_loop()
-    stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
-    try:
-        transport, run = await loop.subprocess_exec(
-            lambda: _Run(most_bytes), *words, stdin=stdin, start_new_session=sys.platform != "win32"
-        )
-    except (OSError, ValueError) as exc:
-        told = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise NotSpoken(f"the command {words[0]!r} cannot be run ({told})") from exc
+    transport, run = await _started(words, given is not None, most_bytes)
     ended = False
     try:
         if given is not None:
@@ -59,18 +51,41 @@ async def run_command(words: list[str], given: str | None, most_bytes: int) -> E
                 await asyncio.shield(run.closed)
         ended = True
     finally:
-        if not ended:
-            _kill(transport.get_pid())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DYING_S):
-                    await asyncio.shield(run.exited)
-        transport.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_DYING_S):
-                await asyncio.shield(run.closed)
+        await _let_go(transport, run, kill=not ended)
     if run.too_much:
         raise NotSpoken(f"the command printed more than {most_bytes // 1_000_000} MB")
     return Ended(transport.get_returncode() or 0, bytes(run.out), run.errors.decode(errors="replace"))
+
+
+async def _started(words: list[str], reads: bool, most_bytes: int) -> "tuple[asyncio.SubprocessTransport, _Run]":
+    """Start a command. If this is cancelled meanwhile, asyncio would kill the command alone, not its children."""
+    loop = asyncio.get_running_loop()
+    stdin = subprocess.PIPE if reads else subprocess.DEVNULL
+    starting = asyncio.ensure_future(
+        loop.subprocess_exec(lambda: _Run(most_bytes), *words, stdin=stdin, start_new_session=sys.platform != "win32")
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError, ValueError):
+            transport, run = await starting
+            await _let_go(transport, run, kill=True)
+        raise
+    except (OSError, ValueError) as exc:
+        told = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise NotSpoken(f"the command {words[0]!r} cannot be run ({told})") from exc
+
+
+async def _let_go(transport: asyncio.SubprocessTransport, run: "_Run", *, kill: bool) -> None:
+    if kill:
+        _kill(transport.get_pid())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DYING_S):
+                await asyncio.shield(run.exited)
+    transport.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DYING_S):
+            await asyncio.shield(run.closed)
 
 
 def _kill(pid: int) -> None:
