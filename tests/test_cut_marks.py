@@ -1,6 +1,5 @@
 """Cut marks: where words end, as the TTS tells it or as the sound alone shows it."""
 
-import shutil
 from collections.abc import Sequence
 from functools import cache
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from speech_rig import need
 from stopgap.audio_assets._festival import KAL, SLT, Line, speak
 from stopgap.fillers import Clip, CutMarkEntry, Samples, find_pack, load_pack
 from stopgap.fillers.preparation._alignment import align
@@ -143,10 +143,10 @@ def test_guarantee_on_the_bundled_pack() -> None:
     assert found >= 0.5 * known
 
 
-@pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed")
 @pytest.mark.parametrize("voice", [KAL, SLT])
 def test_guarantee_on_held_out_sentences(voice: str) -> None:
     """The same on sentences, and with a voice, that the method was not made with."""
+    need("festival")
     said = speak(voice, {str(number): Line(text) for number, text in enumerate(HELD_OUT)})
     near: list[bool] = []
     over: list[bool] = []

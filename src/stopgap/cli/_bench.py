@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ._benchcuts import marks
 from ._benchmetrics import metrics
 from ._benchpacks import packs
 from ._benchplugins import plugins
@@ -15,6 +16,7 @@ from ._options import JsonOption
 from ._perceived import perceived
 
 bench_app = typer.Typer(name="bench", help="Measure this machine, and what users feel.", no_args_is_help=True)
+bench_app.command()(marks)
 bench_app.command()(metrics)
 bench_app.command()(packs)
 bench_app.command()(perceived)
