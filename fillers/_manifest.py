@@ -17,6 +17,10 @@ from ._validation import Section, read_toml, validated
 ClipId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 
 
+_LONGEST_MS = 3_600_000
+"""An hour: no recording lasts as long."""
+
+
 class CutMarkEntry(Section):
     """A place where the clip may end cleanly."""
 
@@ -31,6 +35,17 @@ class StepEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     step: Name
+
+    @model_validator(mode="after")
+    def _has_its_times(self) -> Self:
+        """Refuse times that are none, since clips are made again by them."""
+        if self.step == "cut" and not {"start_ms", "end_ms"} <= self.facts.keys():
+            raise ValueError("the step cut has no start_ms and end_ms; write what part of the original the clip is")
+        for name, value in self.facts.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name.endswith("_ms") and not (number and 0 <= value <= _LONGEST_MS):
+                raise ValueError(f"{name} = {value!r} of the step {self.step} is no time; write ms from 0 on")
+        return self
 
     @classmethod
     def of(cls, step: str, **facts: float | int | str | bool) -> Self:

@@ -1,6 +1,11 @@
 """Making packs: what is written, what is kept, and what happens to recordings that will not do."""
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +135,25 @@ def test_nothing_is_written_if_nothing_can_be_used(tmp_path: Path) -> None:
     assert contents(tmp_path / "mine") == before
 
 
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ('{step = "trim", start_ms = "x"}', "start_ms = 'x' of the step trim is no time; write ms from 0 on"),
+        ('{step = "trim", start_ms = nan}', "start_ms = nan of the step trim is no time"),
+        ('{step = "cut", start_ms = 1e308, end_ms = 2.0}', "start_ms = 1e\\+308 of the step cut is no time"),
+        ('{step = "cut", start_ms = 1.0}', "the step cut has no start_ms and end_ms; write what part"),
+    ],
+)
+def test_steps_written_by_hand(tmp_path: Path, step: str, message: str) -> None:
+    """What cannot be done again is refused, with its place."""
+    build_pack(tmp_path / "mine", HEAD, [source(recording(tmp_path, "a.wav"))])
+    manifest = tmp_path / "mine/pack.toml"
+    written = manifest.read_text(encoding="utf-8").replace("steps = [", f"steps = [{step},", 1)
+    manifest.write_text(written, encoding="utf-8")
+    with pytest.raises(PackError, match=rf"pack.toml: clips\[0\].steps\[0\]: {message}"):
+        prepare_pack(tmp_path / "mine")
+
+
 def test_adding_keeps_what_is_there(tmp_path: Path) -> None:
     """Clips are added to a pack, as loud as it is; comments and other clips stay; the same id replaces."""
     folder = tmp_path / "mine"
@@ -195,18 +219,46 @@ def test_nothing_is_written_through_links(tmp_path: Path) -> None:
     assert not list(elsewhere.iterdir())
 
 
-def test_a_pack_that_cannot_be_written_is_left_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pack_that_cannot_be_written_is_left_whole(tmp_path: Path) -> None:
     """When writing fails half-way the pack is what it was, without drafts beside it."""
     folder = tmp_path / "mine"
     build_pack(folder, HEAD, [source(recording(tmp_path, "a.wav"))])
     before = contents(folder)
-    calls = iter(range(100))
-
-    def full(*arguments: object, **more: object) -> None:
-        if next(calls) == 1:
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("stopgap.fillers.making._folder.soundfile.write", full)
-    with pytest.raises(PackError, match="cannot be written to"):
-        build_pack(folder, PackHead(), [source(tmp_path / "a.wav", "b"), source(tmp_path / "a.wav", "c")])
+    long = recording(tmp_path, "long.wav", speech(1, seconds=12.0))
+    sources = [source(tmp_path / "a.wav", "b"), source(tmp_path / "a.wav", "c"), source(long)]
+    build_pack(tmp_path / "other", HEAD, [source(long)])
+    shutil.copy(long, folder / "originals")
+    before["originals/long.wav"] = long.read_bytes()
+    with largest_file((tmp_path / "other/phrase/long.flac").stat().st_size // 2):
+        with pytest.raises(PackError, match=r"mine cannot be written to \(File too large\); free space there"):
+            build_pack(folder, PackHead(), sources)
+        with pytest.raises(PackError, match=r"mine cannot be written to"):
+            build_pack(folder, PackHead(), sources[::-1])
     assert contents(folder) == before
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let the system refuse to make a file larger than *size* bytes, as it would on a full disk."""
+    resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_drafts_of_runs_that_were_killed_are_removed(tmp_path: Path) -> None:
+    """Those of a run that goes on, and files of other names, stay."""
+    folder = tmp_path / "mine"
+    build_pack(folder, HEAD, [source(recording(tmp_path, "a.wav"))])
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in ("phrase/.a.flac", ".pack.toml", "originals/.b.wav"):
+        (folder / f"{name}.{ended.pid}.part").write_bytes(b"half")
+    kept = [folder / f"phrase/.b.flac.{os.getppid()}.part", folder / "phrase/take.1.part"]
+    for file in kept:
+        file.write_bytes(b"whole")
+    prepare_pack(folder)
+    assert sorted(folder.rglob("*.part")) == sorted(kept)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from speech_rig import Answer, a_script, need, speech_server, wav
-from stopgap.fillers import ClipBank, load_pack, read_manifest
+from stopgap.fillers import ClipBank, bundled_folder, load_pack, read_manifest
 from stopgap.fillers.checking import check_pack
 from stopgap.fillers.recording import TtsFormat
 from stopgap.fillers.texts import read_bank
@@ -31,6 +31,7 @@ lines = [
 ]
 """
 TTS = "./tts {text} {out}"
+BEDS = [clip for clip in read_manifest(bundled_folder() / "en-us").clips if not clip.kind.spoken]
 COUNTS = 'echo "$1" >> said; n=$(wc -l < said); cat "tone$n.wav" > "$2"'
 """Another tone each time."""
 
@@ -50,8 +51,9 @@ def test_one_command_makes_a_pack(run: Run, here: Path) -> None:
     ended = run("pack", "record", "agent.toml", "--tts", TTS, "--parallel", 1)
     assert (ended.code, ended.err) == (0, "")
     assert "my-agent: 4 takes recorded with tts\n" in ended.out
-    assert "my-agent: 4 clips prepared\n" in ended.out
-    assert 'stopgap pack preview my-agent; use it: packs = ["my-agent"]' in ended.out
+    assert "my-agent: 9 clips prepared\n" in ended.out
+    assert "look and listen: stopgap pack preview my-agent\n" in ended.out
+    assert 'use it: packs = ["my-agent"] and language = "en-GB"' in ended.out
     manifest, clips = load_pack(here / "my-agent")
     assert (manifest.name, manifest.language, manifest.voice, manifest.licence) == ("My Agent", "en-GB", "Ann", "CC0")
     assert [(clip.id, clip.kind.value) for clip in clips] == [
@@ -59,8 +61,9 @@ def test_one_command_makes_a_pack(run: Run, here: Path) -> None:
         ("one-moment-please", "phrase"),
         ("one-moment-please-2", "phrase"),
         ("still-looking", "progress"),
+        *((clip.id, clip.kind.value) for clip in BEDS),
     ]
-    last = manifest.clips[-1]
+    last = manifest.clips[3]
     assert (last.text, last.order, last.claims_work, last.weight) == ("Still looking", 2, True, 3.0)
     assert last.steps[0].step == "recorded"
     assert last.original is not None
@@ -81,13 +84,14 @@ def test_second_run_asks_for_nothing(run: Run, here: Path) -> None:
     assert manifest.preparation is not None
     assert manifest.preparation.loudness == -30
     assert {clip.rate for clip in clips} == {16_000}
+    assert {step.facts["target"] for step in manifest.clips[-1].steps if step.step == "loudness"} == {-42.0}
     assert len((here / "said").read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize(("takes", "clips"), [(1, 3), (3, 9)])
 def test_takes(run: Run, here: Path, takes: int, clips: int) -> None:
     """The command's number is for all lines."""
-    assert run("pack", "record", "agent.toml", "--tts", TTS, "--takes", takes, "--out", "p").code == 0
+    assert run("pack", "record", "agent.toml", "--tts", TTS, "--takes", takes, "--out", "p", "--no-beds").code == 0
     assert len(read_manifest(here / "p").clips) == clips
 
 
@@ -98,10 +102,10 @@ def test_failures_are_listed_and_the_rest_is_kept(run: Run, here: Path) -> None:
     assert ended.code == 1
     assert ended.err == "failed: 'Um': the command ended with exit code 1 and said \"no breath\"\n"
     assert "3 takes recorded with tts, 1 missing: the same command tries them again" in ended.out
-    assert len(load_pack(here / "my-agent")[1]) == 3
+    assert len(load_pack(here / "my-agent")[1]) == 3 + len(BEDS)
     (here / "go").touch()
     assert run("pack", "record", "agent.toml", "--tts", TTS).code == 0
-    assert len(load_pack(here / "my-agent")[1]) == 4
+    assert len(load_pack(here / "my-agent")[1]) == 4 + len(BEDS)
 
 
 def test_nothing_recorded_makes_no_pack(run: Run, here: Path) -> None:
@@ -115,7 +119,7 @@ def test_nothing_recorded_makes_no_pack(run: Run, here: Path) -> None:
 def test_json(run: Run, here: Path) -> None:
     """All of it for programs; a take that repeats another is told apart from a failure."""
     a_script(here / "tts", 'test "$1" = Um && exit 1; cat tone1.wav > "$2"')
-    ended = run("pack", "record", "agent.toml", "--tts", TTS, "--json")
+    ended = run("pack", "record", "agent.toml", "--tts", TTS, "--json", "--no-beds")
     assert ended.code == 1
     told = json.loads(ended.out)
     assert (told["pack"], told["tts"]) == ("my-agent", "tts")
@@ -146,7 +150,7 @@ def test_bundled_texts(run: Run, here: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     manifest, clips = load_pack(here / "es")
     assert manifest.language == "es"
-    assert len(clips) == len(read_bank("es").lines)
+    assert len(clips) == len(read_bank("es").lines) + len(BEDS)
 
 
 def test_endpoint(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +201,46 @@ def test_python_callable(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) 
     assert entry.word_ends_ms == (440.0, 1000.0)
 
 
+def test_what_a_module_prints_is_not_the_report(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models like to say that they load."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (here / "chatty_tts.py").write_text(
+        "import numpy as np\nprint('loading')\n"
+        "def speak(text):\n    print('speaking')\n"
+        "    return (0.3 * np.sin(np.arange(24000) * 0.05 * (1 + len(text)))).astype(np.float32), 24000\n",
+        encoding="utf-8",
+    )
+    ended = run("pack", "record", "agent.toml", "--tts", "chatty_tts:speak", "--takes", 1, "--json")
+    assert len(json.loads(ended.out)["takes"]) == 3
+    assert ended.err.split() == ["loading", *["speaking"] * 3]
+
+
+def test_lines_that_the_spec_no_longer_has(run: Run, here: Path) -> None:
+    """Their clips stay, and this is said; so does what they had from the pack, when the pack is told otherwise."""
+    run("pack", "record", "agent.toml", "--tts", TTS)
+    changed = SPEC.replace('"Um"', '"Eh"').replace("en-GB", "en-US").replace('"Ann"', '"Bea"').replace("CC0", "ours")
+    (here / "agent.toml").write_text(changed, encoding="utf-8")
+    ended = run("pack", "record", "agent.toml", "--tts", TTS, "--takes", 1)
+    assert (
+        "note: clips of earlier recordings that are not in this spec stay: um, one-moment-please-2; to drop one, "
+        "delete its [[clips]] from my-agent/pack.toml\n"
+    ) in ended.out
+    clips = {clip.id: (clip.language, clip.voice, clip.licence) for clip in load_pack(here / "my-agent")[1]}
+    assert clips["um"] == clips["one-moment-please-2"] == ("en-GB", "Ann", "CC0")
+    assert clips["eh"] == clips["one-moment-please"] == ("en-US", "Bea", "ours")
+
+
+def test_recordings_join_a_pack_at_its_level(run: Run, here: Path) -> None:
+    """Speech that is there and not recorded anew says how loud the pack is."""
+    run("pack", "record", "agent.toml", "--tts", TTS, "--loudness", -33)
+    (here / "more.toml").write_text(SPEC.replace('"Um"', '"Eh"'), encoding="utf-8")
+    assert run("pack", "record", "more.toml", "--tts", TTS).code == 0
+    manifest = read_manifest(here / "my-agent")
+    assert manifest.preparation is not None
+    assert manifest.preparation.loudness == -33
+    assert max(abs(clip.loudness_dbfs or 0.0) for clip in manifest.clips if clip.kind.spoken) > 30
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -245,4 +289,4 @@ def test_interrupted_run_goes_on(here: Path) -> None:
     (here / "go").touch()
     ended = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60)
     assert "1 take recorded with tts, 3 there before" in ended.stdout
-    assert len(tomllib.loads((here / "my-agent" / "pack.toml").read_text(encoding="utf-8"))["clips"]) == 4
+    assert len(tomllib.loads((here / "my-agent" / "pack.toml").read_text(encoding="utf-8"))["clips"]) == 4 + len(BEDS)

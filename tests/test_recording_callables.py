@@ -123,7 +123,8 @@ RETURNED = {
     "return Speech(SAMPLES, RATE, (300, 200))": "the function returned word_ends_ms that are not positive, ascending",
     "return Speech(SAMPLES, RATE, (300, 900))": "the function says that a word ends after the recording",
     "raise ValueError('no\\nmodel')": "the function raised ValueError: no model",
-    "raise SystemExit(1)": "the function raised RuntimeError: SystemExit",
+    "raise SystemExit(1)": "the function raised SystemExit: 1",
+    "raise asyncio.CancelledError": "the function raised CancelledError",
 }
 
 
@@ -178,7 +179,7 @@ def test_hanging_callable_lets_the_process_end(module: Module, tmp_path: Path, c
     [
         ("no_such_module_here:tts", "no_such_module_here cannot be imported (ModuleNotFoundError: No module named"),
         ("json:no.such", "json has no 'no.such'; give package.module:function"),
-        ("math:pi", "math:pi is a float; give a function that takes a text"),
+        ("math:pi", "math:pi is of type float; give a function that takes a text"),
     ],
 )
 def test_callable_that_is_not_there(tts: str, message: str) -> None:

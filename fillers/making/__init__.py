@@ -1,6 +1,6 @@
 """Making packs: recordings are copied in, prepared, and written down in a manifest."""
 
-from ._beds import bundled_beds
+from ._beds import bundled_beds, has_beds, present_beds
 from ._building import Built, Failure, PackHead, build_pack, prepare_pack
 from ._conversions import kept_conversions
 from ._folder import PackFolder
@@ -28,9 +28,11 @@ __all__ = [
     "Source",
     "build_pack",
     "bundled_beds",
+    "has_beds",
     "kept_conversions",
     "planned_import",
     "prepare_pack",
+    "present_beds",
     "read_recording",
     "read_script",
     "recording_rate",

@@ -1,26 +1,22 @@
-"""Beds for a pack that has only speech."""
+"""Beds beside what is recorded: they lie as far below its speech as they do in the bundled pack."""
 
 from pathlib import Path
 
+from .._errors import PackError
 from .._manifest import clip_path, find_pack, read_manifest
 from .._selection import NO_LANGUAGE
+from ._reading import recording_rate
 from ._source import Source
 
 FROM = "en-us"
 """The bundled pack whose beds they are."""
 
 
-def bundled_beds(folder: Path) -> tuple[Source, ...]:
-    """Return the bundled typing, room, tones and music, for the pack in *folder*; none if it has beds of its own.
+def bundled_beds() -> tuple[Source, ...]:
+    """Return the bundled typing, room, tones and music, for a pack that has only speech.
 
-    So a pack in the agent's voice is all that a configuration names, and beds lie as far below its speech as they do
-    in the bundled pack.
-
-    Raises:
-        PackError: if there is a pack in *folder* that cannot be read.
+    So a pack in the agent's voice is all that a configuration names.
     """
-    if (folder / "pack.toml").is_file() and any(not clip.kind.spoken for clip in read_manifest(folder).clips):
-        return ()
     bundled = find_pack(FROM)
     return tuple(
         Source(
@@ -34,3 +30,32 @@ def bundled_beds(folder: Path) -> tuple[Source, ...]:
         for entry in read_manifest(bundled).clips
         if not entry.kind.spoken
     )
+
+
+def has_beds(folder: Path) -> bool:
+    """Whether there is a pack in *folder* that has beds.
+
+    Raises:
+        PackError: if it cannot be read.
+    """
+    return (folder / "pack.toml").is_file() and any(not clip.kind.spoken for clip in read_manifest(folder).clips)
+
+
+def present_beds(folder: Path) -> tuple[Source, ...]:
+    """Return the beds that were prepared for the pack in *folder*, to be prepared anew when its speech is.
+
+    Those whose originals cannot be read stay as they are.
+
+    Raises:
+        PackError: if the pack cannot be read.
+    """
+    sources: list[Source] = []
+    for entry in read_manifest(folder).clips if has_beds(folder) else ():
+        if entry.kind.spoken or entry.original is None:
+            continue
+        try:
+            original = clip_path(folder, entry.model_copy(update={"file": entry.original}))
+            sources.append(Source.of(entry, original, recording_rate(original)))
+        except PackError:
+            continue  # `stopgap pack prepare` tells
+    return tuple(sources)

@@ -65,8 +65,9 @@ def build_pack(
         folder: Of the pack; made if need be.
         head: Of a new pack it must say all but the voice.
         sources: The recordings. One that cannot be used is a `Failure`; the others go on.
-        settings: None: those that the manifest has, else the defaults. A loudness of ``own`` is measured here and
-            written down as a number, so that what is added later is as loud.
+        settings: None: those that the manifest has, else the defaults. A loudness of ``own`` is that of the
+            pack's other speech if there is any, else it is measured here; either way it is written down as a number,
+            so that what is added later is as loud.
         progress: Is called with the number of steps done; there are two for each source.
 
     Raises:
@@ -74,10 +75,13 @@ def build_pack(
     """
     place = PackFolder(folder)
     present = read_manifest(folder) if place.manifest.is_file() else None
-    settings = settings or (present and present.preparation) or PreparationSettings()
+    kept = present.preparation if present is not None else None
+    settings = settings or kept or PreparationSettings()
     failures: list[Failure] = []
     ids = {source.id for source in sources}
     others = [entry for entry in (present.clips if present is not None else ()) if entry.id not in ids]
+    if settings.loudness == "own" and kept is not None and any(entry.kind.spoken for entry in others):
+        settings = settings.model_copy(update={"loudness": kept.loudness})
     measured = _measurable(_noting(sources, failures, progress), folder, others)
     levels = levels_of(measured, settings)
     levels = replace(levels, speech=round(levels.speech, 1))  # as it is written down: the next run must find the same
@@ -93,8 +97,8 @@ def build_pack(
         if not made:
             return Built(present, (), tuple(failures))
         before = place.manifest.read_text(encoding="utf-8") if present is not None else None
-        kept = settings.model_copy(update={"loudness": levels.speech})
-        text, manifest = manifest_text(before, _head(head, kept), made, where=str(place.manifest))
+        settled = settings.model_copy(update={"loudness": levels.speech})
+        text, manifest = manifest_text(before, _head(head, settled), made, where=str(place.manifest))
         place.publish(text)
     except OSError as exc:
         raise PackError(f"{folder} cannot be written to ({exc.strerror}); free space there or name another") from exc

@@ -1,15 +1,17 @@
 """A pack's folder, written so that nothing is lost and nothing is seen half-done."""
 
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import soundfile
 
 from .._clip import Samples
+from .._drafts import draft_of, remove_leavings
 from .._errors import PackError
 from .._kinds import Kind
 from .._spec import slug
@@ -19,6 +21,8 @@ ORIGINALS = "originals"
 
 class PackFolder:
     """Where a pack lies. Clips are drafted beside their places and moved there all at once.
+
+    What runs that were killed had drafted is removed.
 
     Args:
         root: The folder; made when something is written.
@@ -34,6 +38,8 @@ class PackFolder:
         self._drafts: dict[Path, Path] = {}
         self._digests: dict[Path, str] = {}
         """Of files outside of the pack: one long recording holds many clips."""
+        for name in ("", ORIGINALS, *Kind):
+            remove_leavings(root.resolve() / name)
 
     @property
     def manifest(self) -> Path:
@@ -63,10 +69,12 @@ class PackFolder:
         """Write a clip beside its place; `publish` moves it there. Return its path inside the pack."""
         name = f"{kind.value}/{id}.flac"
         target = self._inside(name)
-        draft = _draft_of(target)
+        draft = draft_of(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._drafts[target] = draft
-        soundfile.write(draft, samples, rate, format="FLAC", subtype="PCM_16")
+        encoded = io.BytesIO()  # libsndfile does not say that a disk is full, and closes a file without a word
+        soundfile.write(encoded, samples, rate, format="FLAC", subtype="PCM_16")
+        draft.write_bytes(encoded.getbuffer())
         return name
 
     def publish(self, manifest: str) -> None:
@@ -80,7 +88,8 @@ class PackFolder:
     def discard(self) -> None:
         """Remove drafts that were not published."""
         for draft in self._drafts.values():
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):  # of a folder that cannot be written to, which has been told
+                draft.unlink(missing_ok=True)
         self._drafts.clear()
 
     def _inside(self, name: str) -> Path:
@@ -100,16 +109,12 @@ class PackFolder:
 def _replacing(target: Path) -> Iterator[Path]:
     """Yield a draft that becomes *target* if the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft_of(target)
+    draft = draft_of(target)
     try:
         yield draft
         os.replace(draft, target)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _draft_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}.part")
 
 
 def _digest(file: Path) -> str:

@@ -11,6 +11,9 @@ from .._errors import PackError
 from .._manifest import ClipEntry, Manifest
 from .._validation import validated
 
+_INHERITED = ("language", "voice", "licence")
+"""What a clip has from its pack unless it says otherwise itself."""
+
 
 def manifest_text(
     before: str | None, head: Mapping[str, Any], clips: Iterable[ClipEntry], *, where: str
@@ -19,7 +22,8 @@ def manifest_text(
 
     Args:
         before: The present text; None: there is none.
-        head: Keys of the manifest besides ``clips``; None: the present value stays, or none is written.
+        head: Keys of the manifest besides ``clips``; None: the present value stays, or none is written. Clips that
+            stay keep the language, voice and licence that they had from it.
         clips: New ones; one whose id is there already replaces that.
         where: The file's name, for messages.
 
@@ -27,6 +31,8 @@ def manifest_text(
         PackError: if that makes no manifest.
     """
     document = tomlkit.document() if before is None else tomlkit.parse(before)
+    changed = [key for key in _INHERITED if key in document and head.get(key) not in (None, document[key])]
+    had = {key: document[key] for key in changed}
     for key, value in head.items():
         if value is not None and document.get(key) != value:
             document[key] = _spaced(value) if isinstance(value, Mapping) else value
@@ -34,7 +40,11 @@ def manifest_text(
     if not isinstance(tables, AoT):
         raise PackError(f"{where}: clips is not written as [[clips]] tables; write them so")
     places = {table.get("id"): place for place, table in enumerate(tables)}
-    for entry in clips:
+    new = list(clips)
+    for place in places.keys() - {entry.id for entry in new}:
+        stays = tables[places[place]]
+        stays.update({key: value for key, value in had.items() if key not in stays})
+    for entry in new:
         table = _table(entry)
         if entry.id in places:
             tables[places[entry.id]] = table

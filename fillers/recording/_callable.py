@@ -55,8 +55,7 @@ class CallableTts:
         except NotSpoken:
             raise
         except Exception as exc:
-            told = shortened(str(exc))
-            raise NotSpoken(f"the function raised {type(exc).__name__}{f': {told}' if told else ''}") from exc
+            raise _raised(exc) from exc
 
     async def close(self) -> None:
         if self._loop is None or self._thread is None:
@@ -99,8 +98,12 @@ class CallableTts:
 async def _awaited(returned: object) -> Spoken:
     try:
         return await _awaited_all(returned)
-    except SystemExit as exc:  # it would end the loop
-        raise RuntimeError(type(exc).__name__) from exc
+    except asyncio.CancelledError as exc:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        raise _raised(exc) from exc  # by the function itself: nobody cancelled it
+    except (SystemExit, KeyboardInterrupt) as exc:  # it would end the loop
+        raise _raised(exc) from exc
 
 
 async def _awaited_all(returned: object) -> Spoken:
@@ -134,6 +137,11 @@ def _collected(returned: object, given_up: threading.Event) -> Spoken:
     return chunks.spoken()
 
 
+def _raised(exc: BaseException) -> NotSpoken:
+    told = shortened(str(exc))
+    return NotSpoken(f"the function raised {type(exc).__name__}{f': {told}' if told else ''}")
+
+
 def _in_daemon(work: Callable[[], _T]) -> "Future[_T]":
     """Start *work* in a thread that does not keep the process from ending, as an executor's would."""
     future: Future[_T] = Future()
@@ -143,7 +151,7 @@ def _in_daemon(work: Callable[[], _T]) -> "Future[_T]":
             result = work()
         except BaseException as exc:
             with suppress(Exception):  # nobody waits any more
-                future.set_exception(exc if isinstance(exc, Exception) else RuntimeError(type(exc).__name__))
+                future.set_exception(exc if isinstance(exc, Exception) else _raised(exc))
         else:
             with suppress(Exception):
                 future.set_result(result)
@@ -173,5 +181,5 @@ def _imported(name: str) -> Callable[[str], object]:
         told = shortened(str(exc))
         raise UsageError(f"--tts: {module} cannot be imported ({type(exc).__name__}: {told})") from exc
     if not callable(found):
-        raise UsageError(f"--tts: {name} is a {type(found).__name__}; give a function that takes a text")
+        raise UsageError(f"--tts: {name} is of type {type(found).__name__}; give a function that takes a text")
     return cast(Callable[[str], object], found)

@@ -4,17 +4,15 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._drafts import draft_of, remove_leavings
 from .._errors import PackError
 
 FOLDER = "originals"
-_DRAFT = re.compile(r"\..+\.(\d+)\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Originals:
             raise PackError(f"{self._shown} leads out of the pack's folder; remove that link")
         if self._place.exists() and not self._place.is_dir():
             raise PackError(f"{self._shown} is a file; move it elsewhere")
-        self._remove_leavings()
+        remove_leavings(self._place)
 
     def stem(self, clip: str, identity: str, text: str, take: int) -> str:
         """Return what a take's files are called without the ending."""
@@ -126,20 +124,12 @@ class Originals:
             (self._place / f"{name}.json").unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        draft = self._place / f".{name}.{os.getpid()}.part"
+        draft = draft_of(self._place / name)
         try:
             draft.write_bytes(content)
             os.replace(draft, self._place / name)
         finally:
             draft.unlink(missing_ok=True)
-
-    def _remove_leavings(self) -> None:
-        """Remove what processes that were killed had begun to write."""
-        for entry in self._entries():
-            draft = _DRAFT.fullmatch(entry.name)
-            if draft and not _runs(int(draft[1])):
-                with suppress(OSError):
-                    os.unlink(entry.path)
 
 
 def _hash(identity: str, text: str, take: int) -> str:
@@ -151,15 +141,3 @@ def _word_ends(facts: dict[str, Any]) -> tuple[float, ...]:
     if not isinstance(ends, list) or not all(isinstance(end, int | float) for end in ends):
         return ()
     return tuple(float(end) for end in ends)
-
-
-def _runs(process: int) -> bool:
-    if sys.platform == "win32":
-        return False  # a file that is open there cannot be removed anyway
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -81,4 +81,5 @@ class Recorded:
 
 def _listed(texts: list[str]) -> str:
     shown = ", ".join(map(repr, texts[:_SHOWN]))
-    return shown if len(texts) <= _SHOWN else f"{shown} and {len(texts) - _SHOWN} other lines"
+    more = len(texts) - _SHOWN
+    return f"{shown} and {more} other line{'' if more == 1 else 's'}" if more > 0 else shown

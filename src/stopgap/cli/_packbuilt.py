@@ -1,5 +1,6 @@
 """What making clips came to, for people and for programs."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def tell(built: "Built", folder: Path) -> None:
     left = f", {len(built.failures)} failed" if built.failures else ""
     typer.echo(f"{folder}: {count} clip{'' if count == 1 else 's'} prepared{left}")
     if built.manifest is not None and built.made:
-        typer.echo(f"look and listen: stopgap pack preview {folder}")
+        typer.echo(f"look and listen: stopgap pack preview {shlex.quote(str(folder))}")
         typer.echo(f'use it: packs = ["{folder}"] and language = "{built.manifest.language}" in the configuration')
 
 

@@ -1,5 +1,7 @@
 """``stopgap pack record``: a pack in the agent's own voice."""
 
+import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -129,7 +131,8 @@ def record(
         model=tts_model, voice=voice, instructions=tts_instructions, speed=tts_speed, format=_format(tts_format),
         rate=tts_rate, key_env=tts_key_env,
     )  # fmt: skip
-    speaker = open_tts(tts, asked)
+    with redirect_stdout(sys.stderr):  # modules of models like to say that they load; stdout is for the report
+        speaker = open_tts(tts, asked)
     options = RecordOptions(again=again, parallel=parallel, per_minute=per_minute, timeout_s=timeout)
     folder = out if out is not None else _default_folder(wanted)
     if dry_run:
@@ -198,7 +201,7 @@ def _recorded(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions") 
 
     total = sum(spec.takes_of(line) for line in spec.lines)
     try:
-        with progress("recording", total) as advance:
+        with progress("recording", total) as advance, redirect_stdout(sys.stderr):
             return record_all(spec, tts, folder, options=options, on_take=lambda outcome: advance(1))
     except KeyboardInterrupt:
         typer.echo("interrupted: what was recorded is kept, and the same command goes on", err=True)
@@ -217,7 +220,7 @@ def _built(
     beds: bool,
 ) -> "Built | None":
     """Make the pack of what was recorded; None: of nothing."""
-    from stopgap.fillers.making import PackHead, Source, build_pack, bundled_beds
+    from stopgap.fillers.making import PackHead, Source, build_pack, bundled_beds, has_beds, present_beds
 
     from ._console import progress
 
@@ -237,7 +240,10 @@ def _built(
         )
         for take in recorded.takes
     ]
-    sources += bundled_beds(folder) if beds else ()
+    if has_beds(folder):
+        sources += present_beds(folder)
+    elif beds:
+        sources += bundled_beds()
     head = PackHead(spec.name, spec.language, spec.voice or voice, licence or spec.licence)
     with progress("preparing", 2 * len(sources)) as advance:
         return build_pack(folder, head, sources, settings, progress=advance)

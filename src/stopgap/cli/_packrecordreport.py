@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from stopgap.fillers.making import Built
     from stopgap.fillers.recording import Outcome, Recorded, RecordOptions, Tts
 
+_SHOWN = 5
+
 
 def print_plan(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions", *, as_json: bool) -> None:
     """Print what would be recorded, and what is there."""
@@ -50,6 +52,20 @@ def print_report(folder: Path, label: str, recorded: "Recorded", built: "Built |
     typer.echo(f"{folder}: {_count(len(recorded.takes) - cached, 'take')} recorded with {label}{there}{failed}")
     if built is not None:
         tell(built, folder)
+        if left := clips_left(built, recorded):
+            more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+            typer.echo(
+                f"note: clips of earlier recordings that are not in this spec stay: {', '.join(left[:_SHOWN])}{more}; "
+                f"to drop one, delete its [[clips]] from {folder / 'pack.toml'}"
+            )
+
+
+def clips_left(built: "Built", recorded: "Recorded") -> list[str]:
+    """Return the ids of clips that were recorded from lines or takes which the spec no longer has."""
+    outcomes: list[Outcome] = [*recorded.takes, *recorded.failures, *recorded.repeats, *recorded.untried]
+    asked = {_clip(outcome) for outcome in outcomes}
+    clips = built.manifest.clips if built.manifest is not None else ()
+    return [clip.id for clip in clips if clip.id not in asked and any(step.step == "recorded" for step in clip.steps)]
 
 
 def _as_dict(folder: Path, label: str, recorded: "Recorded", built: "Built | None") -> dict[str, Any]:
@@ -60,6 +76,7 @@ def _as_dict(folder: Path, label: str, recorded: "Recorded", built: "Built | Non
         "repeats": [_named(repeat) for repeat in recorded.repeats],
         "not_recorded": [{**_named(failure), "reason": failure.reason} for failure in recorded.failures],
         "not_tried": [_named(untried) for untried in recorded.untried],
+        "not_in_spec": [] if built is None else clips_left(built, recorded),
         **({"pack": str(folder), "made": [], "failures": []} if built is None else as_dict(built, folder)),
     }
 
