@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from stopgap.fillers import (
     load_pack,
     read_manifest,
 )
-from stopgap.fillers.making import PackHead, Source, build_pack, prepare_pack
+from stopgap.fillers.making import PackHead, Source, build_pack, only_run, prepare_pack
 
 HEAD = PackHead("mine", "en-GB", "me", "mine")
 RATE = 24_000
@@ -262,3 +263,24 @@ def test_drafts_of_runs_that_were_killed_are_removed(tmp_path: Path) -> None:
         file.write_bytes(b"whole")
     prepare_pack(folder)
     assert sorted(folder.rglob("*.part")) == sorted(kept)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX's")
+def test_one_run_at_a_time(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Another one is refused before it does anything; afterwards, and in other folders, it is not."""
+    recording(tmp_path / "phrase", "wait.wav")
+    (tmp_path / "agent.toml").write_text(
+        'name = "mine"\nlanguage = "en"\nlines = [{ kind = "phrase", text = "Wait" }]\n', encoding="utf-8"
+    )
+    told = ("pack", "import", "phrase", "--language", "en", "--out")
+    assert run(*told, "mine").code == 0
+    before = contents(tmp_path / "mine")
+    commands = [("pack", "record", "agent.toml", "--tts", "touch {out}"), ("pack", "prepare", "mine"), (*told, "mine")]
+    with only_run(tmp_path / "mine"):
+        for command in commands:
+            ended = run(*command)
+            assert (ended.code, ended.out) == (2, "")
+            assert ended.err == "stopgap: mine is being made by another run of stopgap; wait until that has ended\n"
+        assert run(*told, "other").code == 0
+    assert contents(tmp_path / "mine") == before
+    assert run("pack", "prepare", "mine").code == 0

@@ -11,6 +11,7 @@ from ._raw import RawSettings
 from ._reading import Recording, read_recording, recording_rate
 from ._script import Script, read_script
 from ._source import Source
+from ._turns import only_run
 
 __all__ = [
     "Built",
@@ -30,6 +31,7 @@ __all__ = [
     "bundled_beds",
     "has_beds",
     "kept_conversions",
+    "only_run",
     "planned_import",
     "prepare_pack",
     "present_beds",

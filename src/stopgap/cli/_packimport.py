@@ -62,7 +62,7 @@ def import_recordings(
     pause after each. Lines that were said again after a mistake are not found out: cut the mistakes away before.
     """
     from stopgap.fillers import ConfigError, UsageError, validated
-    from stopgap.fillers.making import ImportSettings, build_pack, planned_import, read_script
+    from stopgap.fillers.making import ImportSettings, build_pack, only_run, planned_import, read_script
 
     raw = {"rate": raw_rate, "format": raw_format, "channels": raw_channels}
     given: dict[str, Any] = {
@@ -73,7 +73,7 @@ def import_recordings(
     if text is not None and (spec is not None or not cut):
         raise UsageError("--text is what the pieces of --cut say where there is no --spec; write um.txt beside um.wav")
     script = read_script(spec)
-    with planned_import(recordings, out, script, settings, progress=_bar) as plan:
+    with only_run(out), planned_import(recordings, out, script, settings, progress=_bar) as plan:
         built: Built | None = None
         if plan.clips and not dry_run:
             sources = [clip.source for clip in plan.clips]

@@ -29,7 +29,7 @@ def prepare(
     twice gives the same clips.
     """
     from stopgap.fillers import PackError, PreparationSettings, find_pack, read_manifest, validated
-    from stopgap.fillers.making import prepare_pack
+    from stopgap.fillers.making import only_run, prepare_pack
 
     from ._packbuilt import as_dict, tell
 
@@ -46,7 +46,7 @@ def prepare(
     settings = validated(
         PreparationSettings, {**present.model_dump(), **asked, **_number(asked)}, where="prepare", error=PackError
     )
-    with progress("preparing", 2 * len(manifest.clips)) as advance:
+    with only_run(folder), progress("preparing", 2 * len(manifest.clips)) as advance:
         built = prepare_pack(folder, settings, progress=advance)
     if as_json:
         print_json(as_dict(built, pack))

@@ -122,6 +122,7 @@ def record(
 
     What is there is not asked for again: the same command goes on after an interruption, and retries what failed.
     """  # fmt: skip
+    from stopgap.fillers.making import only_run
     from stopgap.fillers.recording import RecordOptions, TtsOptions, open_tts, tts_form
 
     wanted = _with_takes(_read(spec), takes)
@@ -138,8 +139,9 @@ def record(
     if dry_run:
         print_plan(wanted, speaker, folder, options, as_json=as_json)
         return
-    recorded = _recorded(wanted, speaker, folder, options)
-    built = _built(wanted, recorded, folder, settings, voice=voice, licence=licence, label=speaker.label, beds=beds)
+    with only_run(folder):
+        recorded = _recorded(wanted, speaker, folder, options)
+        built = _built(wanted, recorded, folder, settings, voice=voice, licence=licence, label=speaker.label, beds=beds)
     print_report(folder, speaker.label, recorded, built, as_json=as_json)
     if recorded.failures or recorded.untried or built is None or built.failures:
         raise typer.Exit(1)
