@@ -7,11 +7,11 @@ from ._folder import PackFolder
 from ._gathering import Refusal
 from ._importing import planned_import
 from ._importplan import ImportPlan, ImportSettings, PlannedClip, Skip
+from ._lock import only_run
 from ._raw import RawSettings
 from ._reading import Recording, read_recording, recording_rate
 from ._script import Script, read_script
 from ._source import Source
-from ._turns import only_run
 
 __all__ = [
     "Built",
