@@ -2,6 +2,7 @@
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,8 @@ class LoadedPack:
     def catalog(self) -> tuple[Clip, ...]:
         """Return every clip at whatever rate is at hand: for what is known of it besides its samples."""
         with self._lock:
-            return next(iter(self._by_rate.values()), None) or tuple(self._originals)
+            found = next(iter(self._by_rate.values()), None) or tuple(self._originals)
+        return found or self.originals()
 
     def originals(self) -> tuple[Clip, ...]:
         """Return every clip at its file's own rate; decoded anew unless they are there still.
@@ -88,14 +90,15 @@ class LoadedPack:
 
     def _made_at(self, rate: int) -> Iterator[Clip]:
         if self._originals:
-            self._originals.reverse()
-            while self._originals:  # each is let go as soon as it is converted: never all of both
-                yield at_rate(self._originals.pop(), rate)
+            left, self._originals = deque(self._originals), []
+            while left:  # each is let go as soon as it is converted: never all of both
+                yield at_rate(left.popleft(), rate)
             return
-        best = self._by_rate[max(self._by_rate)]
-        unchanged = pack_version(self.folder, self.manifest) == self.version
-        for entry, resident in zip(self.manifest.clips, best, strict=True):
-            yield at_rate(load_clip(self.folder, self.manifest, entry) if unchanged else resident, rate)
+        best = self._by_rate[max(self._by_rate)] if self._by_rate else None  # none: memory gave out at the first rate
+        if best is not None and pack_version(self.folder, self.manifest) != self.version:
+            yield from (at_rate(clip, rate) for clip in best)
+        else:
+            yield from (at_rate(load_clip(self.folder, self.manifest, entry), rate) for entry in self.manifest.clips)
 
 
 _loaded: weakref.WeakValueDictionary[tuple[Path, Version], LoadedPack] = weakref.WeakValueDictionary()

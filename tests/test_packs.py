@@ -26,7 +26,7 @@ from stopgap.fillers import (
     read_manifest,
     usable_clips,
 )
-from stopgap.fillers._decode import resampled_loop
+from stopgap.fillers._decode import resampled, resampled_loop
 from stopgap.fillers._progress import bar_when_long
 
 RATE = 16_000
@@ -504,6 +504,24 @@ def test_further_rate_of_files_that_are_gone(tmp_path: Path) -> None:
     for one, two in zip(bank.clips(16_000), ClipBank().clips(16_000), strict=True):
         assert one.id == two.id
         assert np.abs(one.samples - two.samples[: one.frames]).max() < 0.01
+
+
+def test_memory_that_gives_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If converting fails half-way, no clip is lost: the next call has them all."""
+    bank = ClipBank([own_copy(tmp_path)])
+    ids = [clip.id for clip in bank.catalog]
+    calls = iter(range(1000))
+
+    def scarce(samples: Samples, rate: int, to_rate: int) -> Samples:
+        if next(calls) == 3:
+            raise MemoryError
+        return resampled(samples, rate, to_rate)
+
+    monkeypatch.setattr("stopgap.fillers._loaded.resampled", scarce)
+    with pytest.raises(MemoryError):
+        bank.clips(48_000)
+    assert [clip.id for clip in bank.catalog] == ids
+    assert [clip.id for clip in bank.clips(48_000)] == ids
 
 
 def test_banks_share_packs(tmp_path: Path) -> None:
