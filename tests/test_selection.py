@@ -151,7 +151,7 @@ def test_same_seed_same_clips(order: Literal["shuffle", "round_robin", "random"]
 
     def played(seed: int) -> list[str]:
         selector = Selector(order, random.Random(seed))
-        return [choose_heard(selector, wanted, list(bank.originals)).id for wanted in wishes]
+        return [choose_heard(selector, wanted, list(bank.catalog)).id for wanted in wishes]
 
     assert played(5) == played(5)
     assert (played(5) == played(6)) is (order == "round_robin")
@@ -195,7 +195,7 @@ def test_progress_lines_by_place(orders: list[int | None], place: int, seed: int
 def test_progress_lines_in_a_long_turn(bank: ClipBank) -> None:
     """The bundled lines come in their order, and the last order goes on."""
     selector = Selector("shuffle", random.Random(1))
-    lines = [choose_heard(selector, Wanted(Kind.PROGRESS, place=n), list(bank.originals)) for n in range(1, 6)]
+    lines = [choose_heard(selector, Wanted(Kind.PROGRESS, place=n), list(bank.catalog)) for n in range(1, 6)]
     assert [line.order for line in lines] == [1, 2, 3, 3, 3]
 
 
@@ -263,22 +263,22 @@ def test_never_another_language_or_voice(language: str, voice: str | None) -> No
 )
 def test_phrase_matches(phrase: str, bank: ClipBank) -> None:
     """A phrase is matched by text or id; case, punctuation and spaces do not count."""
-    assert [clip.id for clip in matching_phrases(bank.originals, [phrase])] == ["check-that"]
+    assert [clip.id for clip in matching_phrases(bank.catalog, [phrase])] == ["check-that"]
 
 
 @pytest.mark.parametrize("phrase", ["Let me check", "check", "...", "", "Let me check that for you please"])
 def test_phrase_does_not_match(phrase: str, bank: ClipBank) -> None:
     """A part of a text is another text; punctuation alone matches nothing, not even what has no words."""
-    assert matching_phrases(bank.originals, [phrase]) == ()
+    assert matching_phrases(bank.catalog, [phrase]) == ()
 
 
 def test_no_phrases_asked_for(bank: ClipBank) -> None:
     """None means all, and an empty list means none."""
-    assert matching_phrases(bank.originals, None) == bank.originals
-    assert matching_phrases(bank.originals, ()) == ()
+    assert matching_phrases(bank.catalog, None) == bank.catalog
+    assert matching_phrases(bank.catalog, ()) == ()
 
 
 def test_phrases_keep_the_packs_order(bank: ClipBank) -> None:
     """The pack's order stays, whatever the order of the phrases."""
-    found = matching_phrases(bank.originals, ["one-moment", "Well", "um"])
+    found = matching_phrases(bank.catalog, ["one-moment", "Well", "um"])
     assert [clip.id for clip in found] == ["um", "well", "one-moment"]
