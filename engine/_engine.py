@@ -96,14 +96,14 @@ class Engine:
         behavior: InForce | None,
     ) -> tuple[Clip, ...]:
         """Return what may be played in such a turn; asked again, the same tuple, until the bank has other clips."""
-        every = self.bank.clips(rate)
+        playable, every = self._playable, self.bank.clips(rate)  # in this order: what is forgotten meanwhile stays so
         key = (rate, language, voice, agent, tool, tool_runs, None if behavior is None else behavior.key)
-        found = self._playable.get(key)
+        found = playable.get(key)
         if found is None or found[0] is not every:
-            if len(self._playable) > 1024:
-                self._playable.clear()
+            if len(playable) > 1024:
+                playable.clear()
             override = self.config.override(agent, tool, None if behavior is None else behavior.rule)
-            playable = playable_clips(
+            fitting = playable_clips(
                 every,
                 self.config,
                 override,
@@ -111,7 +111,7 @@ class Engine:
                 voice=voice,
                 tool_runs=tool_runs,
             )
-            found = self._playable[key] = every, playable
+            found = playable[key] = every, fitting
         return found[1]
 
     def forget_clips(self) -> None:

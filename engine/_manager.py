@@ -190,9 +190,14 @@ class FillerManager:
             self._engine.count("packs_refused")
             raise
         if taken:
-            self._engine.forget_clips()
+            self._engine.work.submit(self._forget_clips)  # after what is being planned, which uses the former ones
             self._engine.count("packs_reloaded")
         return taken
+
+    def _forget_clips(self) -> None:
+        self._engine.forget_clips()
+        for session in tuple(self._sessions):
+            session.forget_clips()
 
     def add_listener(self, listener: Listener) -> None:
         """Have *listener* told what is heard in the sessions that are opened from now on.

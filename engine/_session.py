@@ -230,6 +230,11 @@ class Session:
         with self._line.lock:
             self._line.sync()
 
+    def forget_clips(self) -> None:
+        """Let go of the bank's former clips, though nothing may be said for long; what sounds or is armed stays."""
+        with self._line.lock:
+            self._line.selector.forget_clips()
+
     def keep_up(self) -> None:
         """`tick` if anything is due. The service thread calls this, again and again; so may you."""
         if self._line.due_at <= self._engine.clock.now():

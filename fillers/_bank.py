@@ -45,7 +45,7 @@ class ClipBank:
     ) -> None:
         self._lock, self._reloading = threading.Lock(), threading.Lock()
         put_right_in_children(self)
-        self._folders = tuple(find_pack(str(pack)) for pack in packs)
+        self._folders = tuple(find_pack(str(pack)).absolute() for pack in packs)  # a daemon changes its directory
         self._further = tuple(clips)
         self._content = self._read(progress)
 
@@ -54,6 +54,9 @@ class ClipBank:
 
     def clips(self, rate: int) -> tuple[Clip, ...]:
         """Return every clip at *rate* Hz; the first call for a rate resamples. The same tuple until a reload."""
+        found = self._content.by_rate.get(rate)
+        if found is not None:  # without the lock, which whoever converts to another rate holds for long
+            return found
         with self._lock:
             return self._at(self._content, rate)
 
@@ -75,13 +78,13 @@ class ClipBank:
     def nbytes(self) -> int:
         """Bytes of sample memory, over the rates that were asked for; banks of one process share it."""
         content = self._content
-        held = content.by_rate.values() if content.by_rate else (self._listed(content),)
+        held = tuple(content.by_rate.values()) or (self._listed(content),)
         return sum({id(clip.samples): clip.samples.nbytes for clips in held for clip in clips}.values())
 
     def changed(self) -> Version | None:
         """Return the version of the packs' files if it is not the one that was loaded; no clip is read."""
         packs = self._content.packs
-        now = tuple(pack.version_now() for pack in packs)
+        now = tuple(pack.version_now(folder) for folder, pack in zip(self._folders, packs, strict=True))
         return None if now == tuple(pack.version for pack in packs) else now
 
     def reload(self, check: Callable[[Sequence[Clip]], object] = lambda clips: None) -> bool:

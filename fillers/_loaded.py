@@ -2,7 +2,6 @@
 
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +46,8 @@ class LoadedPack:
         self._lock = threading.Lock()
         put_right_in_children(self)
         self._by_rate: dict[int, tuple[Clip, ...]] = {}
+        self._changed: tuple[object, Manifest | None] = None, None
+        """The stamp of a manifest that is not this version's, and what it says."""
         self._originals: list[Clip] = [
             load_clip(folder, manifest, entry) for entry in progress(manifest.clips, manifest.name)
         ]
@@ -58,14 +59,14 @@ class LoadedPack:
         """Return every clip at *rate* Hz; the first call for a rate resamples."""
         with self._lock:
             if rate not in self._by_rate:
-                self._by_rate[rate] = tuple(self._made_at(rate))
+                self._by_rate[rate] = self._made_at(rate)
+                self._originals.clear()
             return self._by_rate[rate]
 
     def catalog(self) -> tuple[Clip, ...]:
         """Return every clip at whatever rate is at hand: for what is known of it besides its samples."""
         with self._lock:
-            found = next(iter(self._by_rate.values()), None) or tuple(self._originals)
-        return found or self.originals()
+            return next(iter(self._by_rate.values()), None) or tuple(self._originals)
 
     def originals(self) -> tuple[Clip, ...]:
         """Return every clip at its file's own rate; decoded anew unless they are there still.
@@ -78,27 +79,37 @@ class LoadedPack:
                 return tuple(self._originals)
         return tuple(load_clip(self.folder, self.manifest, entry) for entry in self.manifest.clips)
 
-    def version_now(self) -> Version:
-        """Return the version of the files that a pack loaded now would be made of; only a changed manifest is read."""
-        manifest = self.manifest
-        if _stamp(self.folder / "pack.toml") != self.version[0]:
-            try:
-                manifest = read_manifest(self.folder)
-            except PackError:
-                return (_stamp(self.folder / "pack.toml"),)
-        return pack_version(self.folder, manifest)
+    def version_now(self, folder: Path) -> Version:
+        """Return the version of the files that a pack loaded now would be made of; only a changed manifest is read.
 
-    def _made_at(self, rate: int) -> Iterator[Clip]:
-        if self._originals:
-            left, self._originals = deque(self._originals), []
-            while left:  # each is let go as soon as it is converted: never all of both
-                yield at_rate(left.popleft(), rate)
-            return
-        best = self._by_rate[max(self._by_rate)] if self._by_rate else None  # none: memory gave out at the first rate
-        if best is not None and pack_version(self.folder, self.manifest) != self.version:
-            yield from (at_rate(clip, rate) for clip in best)
-        else:
-            yield from (at_rate(load_clip(self.folder, self.manifest, entry), rate) for entry in self.manifest.clips)
+        Args:
+            folder: By which the pack is reached; where it is a link, it may lead elsewhere by now.
+        """
+        stamp = _stamp(folder / "pack.toml")
+        if stamp == self.version[0]:
+            return pack_version(folder, self.manifest)
+        seen, manifest = self._changed
+        if seen != stamp:  # read once: that may take 0.1 s, and one that cannot be used may lie there for days
+            manifest = _manifest_of(folder)
+            self._changed = stamp, manifest
+        return (stamp,) if manifest is None else pack_version(folder, manifest)
+
+    def _made_at(self, rate: int) -> tuple[Clip, ...]:
+        if not self._by_rate:
+            for place, clip in enumerate(self._originals):  # one by one, in place: never all of both, and always all,
+                self._originals[place] = at_rate(clip, rate)  # were memory to give out or the process forked meanwhile
+            return tuple(self._originals)
+        best = self._by_rate[max(self._by_rate)]
+        files = zip(self.manifest.clips, self.version[1:], best, strict=True)
+        return tuple(at_rate(self._from_file(*file), rate) for file in files)
+
+    def _from_file(self, entry: ClipEntry, stamp: object, resident: Clip) -> Clip:
+        """Return the clip as its file has it, or *resident* if that is another by now or gone."""
+        try:
+            clip = load_clip(self.folder, self.manifest, entry)
+        except PackError:
+            return resident
+        return clip if _stamp(self.folder / entry.file) == stamp else resident
 
 
 _loaded: weakref.WeakValueDictionary[tuple[Path, Version], LoadedPack] = weakref.WeakValueDictionary()
@@ -142,6 +153,13 @@ def loaded_pack(folder: Path, progress: Progress = bar_when_long) -> LoadedPack:
 def pack_version(folder: Path, manifest: Manifest) -> Version:
     """Return the version of the files of *manifest*, and of the manifest itself; a missing one counts as such."""
     return (_stamp(folder / "pack.toml"), *(_stamp(folder / entry.file) for entry in manifest.clips))
+
+
+def _manifest_of(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except PackError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -74,6 +74,10 @@ class Selector:
         if len(heard) > 2 * REMEMBERED:
             del heard[:REMEMBERED]
 
+    def forget_clips(self) -> None:
+        """Let go of the clips that were last chosen from; what was heard is known still."""
+        self._clips, self._by_kind = (), {}
+
     def choose(self, wanted: Wanted, clips: Sequence[Clip], planned: Collection[Clip] = ()) -> Clip | None:
         """Return a clip of *clips* for *wanted*, or None if there is none of its kind.
 

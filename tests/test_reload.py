@@ -1,7 +1,10 @@
 """Packs that change while conversations go on."""
 
+import gc
 import logging
 import shutil
+import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from stopgap.engine import FillerManager, VirtualClock
 from stopgap.engine._packwatch import PackWatch
 from stopgap.engine.outputs import MemoryOutput
 from stopgap.fillers import ClipBank, ConfigError, PackError, Samples, bundled_folder
+from stopgap.fillers._decode import resampled
 
 RATE = 16_000
 HEAD = 'format = 1\nname = "mine"\nlanguage = "en"\nlicence = "mine"\n'
@@ -171,3 +175,77 @@ def test_a_manager_watches_its_packs(tmp_path: Path) -> None:
             pass
         while not manager.statistics().get("packs_reloaded"):
             pass
+
+
+def test_former_clips_are_freed_while_a_session_idles(tmp_path: Path) -> None:
+    """A session that stays open and says nothing keeps of the former clips only those that it has played."""
+    folder = write_pack(tmp_path / "mine", level=0.2, extra='[[clips]]\nid = "er"\nfile = "er.wav"\nkind = "tone"\n')
+    shutil.copy(folder / "um.wav", folder / "er.wav")
+    clock = VirtualClock()
+    with manager_of(folder, clock, mode="predictive") as manager, manager.session(MemoryOutput(RATE)) as session:
+        turn = session.begin()
+        clock.advance(4.0)
+        turn.cancel()
+        (unplayed,) = (weakref.ref(clip) for clip in manager.bank.clips(RATE) if clip.id == "er")
+        assert unplayed() is not None
+        write_pack(folder, level=0.4)
+        assert manager.reload_packs()
+        gc.collect()
+        assert unplayed() is None
+
+
+def test_packs_are_found_after_a_change_of_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path means what it meant when the bank was made: daemons go elsewhere."""
+    write_pack(tmp_path / "mine", level=0.2)
+    monkeypatch.chdir(tmp_path)
+    bank = ClipBank(["mine"])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert bank.changed() is None
+    write_pack(tmp_path / "mine", level=0.4)
+    assert bank.changed() is not None
+    assert bank.reload()
+
+
+def test_a_link_that_leads_elsewhere_is_a_change(tmp_path: Path) -> None:
+    """A deployment that turns a link to a new folder is noticed, also where another bank had loaded the old one."""
+    write_pack(tmp_path / "one", level=0.2)
+    write_pack(tmp_path / "two", level=0.4)
+    link = tmp_path / "current"
+    link.symlink_to("one")
+    direct, linked = ClipBank([tmp_path / "one"]), ClipBank([link])
+    assert linked.clips(RATE) == direct.clips(RATE)
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").replace(link)
+    assert direct.changed() is None
+    assert linked.changed() is not None
+    assert linked.reload()
+    assert np.abs(linked.clips(RATE)[0].samples).max() == pytest.approx(0.4, abs=0.01)
+
+
+def test_rates_in_use_are_had_while_another_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that needs a further rate does not hold up those that go on."""
+    bank = ClipBank([write_pack(tmp_path / "mine", level=0.2)])
+    known = bank.clips(RATE)
+    had: list[object] = []
+
+    def slow(samples: Samples, rate: int, to_rate: int) -> Samples:
+        other = threading.Thread(target=lambda: had.append(bank.clips(RATE)))
+        other.start()
+        other.join(timeout=10.0)
+        return resampled(samples, rate, to_rate)
+
+    monkeypatch.setattr("stopgap.fillers._loaded.resampled", slow)
+    bank.clips(48_000)
+    assert had == [known]
+
+
+def test_a_manifest_that_cannot_be_used_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks cost little, also when a broken manifest lies there for long."""
+    folder = write_pack(tmp_path / "mine", level=0.2)
+    bank = ClipBank([folder])
+    (folder / "pack.toml").write_text("format = ", encoding="utf-8")
+    found = bank.changed()
+    monkeypatch.setattr("stopgap.fillers._loaded.read_manifest", lambda folder: pytest.fail("it was read again"))
+    assert found is not None
+    assert bank.changed() == found
