@@ -45,6 +45,8 @@ class Clip:
     order: int | None = None
     """Progress lines: 1 is said first, 2 next, and so on."""
     licence: str = ""
+    only_named: bool = False
+    """Whether a phrase or progress line is played only where the configuration's ``phrases`` name it."""
 
     @property
     def frames(self) -> int:

@@ -13,11 +13,15 @@ import soundfile
 from stopgap.engine import FillerManager, VirtualClock
 from stopgap.engine._packwatch import PackWatch
 from stopgap.engine.outputs import MemoryOutput
-from stopgap.fillers import ClipBank, ConfigError, PackError, Samples, bundled_folder
+from stopgap.engine.planning import playable_clips
+from stopgap.engine.service._settings import ServiceSettings, SiteFillers
+from stopgap.engine.service._sites import agent_name, filler_bank, filler_config
+from stopgap.fillers import ClipBank, ConfigError, PackError, Samples, bundled_folder, load_config
 from stopgap.fillers._decode import resampled
 
 RATE = 16_000
 HEAD = 'format = 1\nname = "mine"\nlanguage = "en"\nlicence = "mine"\n'
+PHRASE = '[[clips]]\nid = "one-moment"\nfile = "um.wav"\nkind = "phrase"\ntext = "One moment"\n'
 CONFIG = {
     "mode": "ladder",
     "seed": 1,
@@ -249,3 +253,25 @@ def test_a_manifest_that_cannot_be_used_is_read_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr("stopgap.fillers._loaded.read_manifest", lambda folder: pytest.fail("it was read again"))
     assert found is not None
     assert bank.changed() == found
+
+
+def test_a_service_takes_other_phrases(tmp_path: Path) -> None:
+    """A pack whose phrases have other names serves a running service; a site's own lines stay that site's."""
+    folder = write_pack(tmp_path / "mine", level=0.2, extra=PHRASE)
+    config = load_config({**CONFIG, "packs": [str(folder)]})
+    services = {"desk": ServiceSettings(agent="m:f", tools={"lookup": SiteFillers(fillers=("Looking that up.",))})}
+    bank = filler_bank(config, services)
+    with FillerManager(filler_config(config, services, bank.catalog), bank=bank, clock=VirtualClock()) as manager:
+        write_pack(folder, level=0.2, extra=PHRASE.replace("moment", "second"))
+        assert manager.reload_packs()
+        said = {
+            tool: [
+                clip.id
+                for clip in playable_clips(
+                    bank.clips(RATE), manager.config, manager.config.override(agent_name("desk", "text"), tool),
+                    language="en", voice=None, tool_runs=True,
+                )
+            ]
+            for tool in (None, "desk/lookup")
+        }  # fmt: skip
+        assert said == {None: ["one-second"], "desk/lookup": ["text:Looking that up."]}

@@ -28,8 +28,8 @@ def playable_clips(
 ) -> tuple[Clip, ...]:
     """Return the clips that a turn may use now.
 
-    They fit its language and voice, their kind is enabled, ``phrases`` names them if it is given (phrases and
-    progress lines only), and those that claim work are among them only while a tool runs.
+    They fit its language and voice, their kind is enabled, ``phrases`` names them if it is given or if that is what
+    they wait for (phrases and progress lines only), and those that claim work are among them only while a tool runs.
     """
     if override.silent:
         return ()
@@ -40,7 +40,8 @@ def playable_clips(
         if (clip.kind in kinds if kinds is not None else config.kind(clip.kind).enabled)
         and (tool_runs or not clip.claims_work)
     ]
-    lines = {clip.id for clip in matching_phrases(fitting, override.phrases)}
+    named = override.phrases is not None
+    lines = {clip.id for clip in matching_phrases(fitting, override.phrases) if named or not clip.only_named}
     return tuple(c for c in fitting if c.kind not in (Kind.PHRASE, Kind.PROGRESS) or c.id in lines)
 
 

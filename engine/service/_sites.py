@@ -41,13 +41,11 @@ def filler_config(base: Config, services: Mapping[str, ServiceSettings], recorde
     """
     recorded = tuple(recorded)
     agents, tools = dict(base.agents), dict(base.tools)
-    general = tuple(clip.id for clip in recorded if clip.kind in TEXT_KINDS)  # lines of one site are not for others
     for name, settings in services.items():
         override = base.agents.get(name, Override())
         for response_format, kinds in (("text", TEXT_KINDS), ("voice", VOICE_KINDS)):
             allowed = tuple(kind for kind in kinds if override.kinds is None or kind in override.kinds)
-            phrases = override.phrases if override.phrases is not None else general
-            agents[agent_name(name, response_format)] = _with(override, kinds=allowed, phrases=phrases)
+            agents[agent_name(name, response_format)] = _with(override, kinds=allowed)
         for site, fillers in _sites(settings).items():
             lines = tuple(_clip_id(line, recorded) for line in fillers.fillers)
             said = {"phrases": lines} if lines else {"silent": True}
@@ -74,13 +72,16 @@ def filler_bank(config: Config, services: Mapping[str, ServiceSettings]) -> Clip
 
 
 def text_clip(text: str) -> Clip:
-    """Return a clip that only has words, as long as reading them takes."""
+    """Return a clip that only has words, as long as reading them takes: for the site that names it, not for others."""
     words = text.split()
     marks = tuple(CutMark(round((n + 1) / WORDS_PER_S * RATE), n + 1) for n in range(len(words)))
     samples = np.zeros(marks[-1].frame, np.float32)
     samples.setflags(write=False)
     # "zxx" fits every language: whoever wrote the line knows the agent's
-    return Clip(_TEXT + text, Kind.PHRASE, samples, RATE, text, "zxx", cut_marks=marks, licence="the configuration's")
+    return Clip(
+        _TEXT + text, Kind.PHRASE, samples, RATE, text, "zxx",
+        cut_marks=marks, licence="the configuration's", only_named=True,
+    )  # fmt: skip
 
 
 def filler_content(clip: Clip, response_format: str) -> str:
