@@ -433,6 +433,18 @@ def test_different_recordings(pack: str) -> None:
             assert not one.same_as(other), (voiced[place][0], voiced[further][0])
 
 
+def test_other_words_may_sound_alike() -> None:
+    """A synthesiser begins "Let me see" and "Let me think" with the same sounds; a copy is found all the same."""
+    (samples, rate) = next((x, rate) for name, x, rate in bundled("en-us") if name == "check-that")
+    other = samples.copy()
+    end = round(0.6 * len(samples))
+    other[end:] = 0.5 * samples[end - len(samples) :][::-1]
+    one, alike, copy = (Fingerprint.of(clip(x, rate)) for x in (samples, other, 0.5 * samples[rate // 100 :]))
+    assert one.same_as(alike)
+    assert not one.same_as(alike, same_words=False)
+    assert one.same_as(copy, same_words=False)
+
+
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="there is no espeak-ng")
 def test_takes_of_one_text_are_no_duplicates(tmp_path: Path) -> None:
     """The same words a little faster or slower are another take."""

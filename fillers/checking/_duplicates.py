@@ -25,7 +25,12 @@ def _within(members: list[Loaded]) -> Iterator[Finding]:
     prints = {one.id: Fingerprint.of(one.clip) for one in members} if len(members) > 1 else {}
     known: set[str] = set()
     for one, other in combinations(members, 2):
-        if other.id not in known and prints[one.id].same_as(prints[other.id]):
+        same_words = _words(one) == _words(other)
+        if other.id not in known and prints[one.id].same_as(prints[other.id], same_words=same_words):
             known.add(other.id)
             text = f"is the same recording as {one.id}, which is then heard more often; record another or remove it"
             yield warning("duplicate", text, other.id)
+
+
+def _words(one: Loaded) -> str:
+    return "".join(c for c in (one.clip.text or "").casefold() if c.isalnum())

@@ -17,13 +17,18 @@ BANDS_HZ = (100, 250, 400, 550, 750, 950, 1200, 1500, 1850, 2250, 2700, 3200, 38
 """Hz, the bands' borders: about as wide as the ear's."""
 RANGE_DB = 50.0
 """dB below the loudest place that a band's level may lie; below are noise and what codecs drop."""
+LOOK = 0.65
+"""Correlation of the bands' levels from which it is worth looking at the waves, which takes long."""
 ALIKE = 0.75
-"""Correlation of the bands' levels from which it is worth looking at the waves. Of 24 recordings encoded as 32 kbit/s
-MP3 or 24 kbit/s Opus, compressed, or filtered and trimmed the least has 0.87; other words rarely have 0.6, the same
-words at another speed or by another voice up to 0.89."""
+"""Correlation of the bands' levels that one recording has at least, unless the waves are certain. Of 24 recordings
+encoded as 32 kbit/s MP3 or 24 kbit/s Opus, compressed, or filtered and trimmed the least has 0.87; other words rarely
+have 0.6, the same words at another speed or by another voice up to 0.89."""
 SAME = 0.6
 """Correlation of the waves from which it is one recording. The 24 have 0.71 to 0.999; of 1500 pairs of different ones,
 the same words of one synthesiser at neighbouring speeds among them, none has more than 0.48."""
+CERTAIN = 0.9
+"""Correlation of the waves that two recordings do not have: different words of one synthesiser, which begins them with
+the same sounds ("Let me see", "Let me think"), have up to 0.86; a copy, softer or trimmed, has 0.97 and more."""
 STRETCH = 1.4
 """How much longer one of them may sound: one that lost more than that is another recording."""
 
@@ -44,12 +49,16 @@ class Fingerprint:
         wave = resampled(clip.samples[bounds.start : bounds.end], clip.rate, RATE)  # silence would count as likeness
         return cls(wave / _norm(wave), _bands(wave), len(wave) / RATE)
 
-    def same_as(self, other: "Fingerprint") -> bool:
-        """Return whether both are one recording."""
+    def same_as(self, other: "Fingerprint", *, same_words: bool = True) -> bool:
+        """Return whether both are one recording; of different words only what is certain counts."""
         short, long = sorted((self.sounds_s, other.sounds_s))
         if long > STRETCH * short:
             return False
-        return _likeness(self.bands, other.bands) >= ALIKE and _likeness(self.wave, other.wave) >= SAME
+        bands = _likeness(self.bands, other.bands)
+        if bands < LOOK:
+            return False
+        waves = _likeness(self.wave, other.wave)
+        return waves >= CERTAIN or (same_words and bands >= ALIKE and waves >= SAME)
 
 
 def _likeness(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
