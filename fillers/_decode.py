@@ -17,10 +17,11 @@ MAX_CLIP_S = 60.0
 """s. A filler is short, and a decoded clip stays in memory."""
 EDGE_S = 0.002
 """s. Raised-cosine fade put on both ends of a clip that does not loop, so that no start or end can click."""
-_UNKNOWN_LENGTH = (1 << 63) - 1
-"""What libsndfile says of a FLAC file that was streamed; it cannot read one to its end."""
-_MP3_FRAMES = 2 * 1152
-"""The length of an MP3 file that was streamed is an estimate, off by up to this."""
+UNKNOWN_FRAMES = 1 << 60
+"""From here on libsndfile says that a FLAC, written to a pipe, does not tell its length; soundfile cannot read that."""
+MPEG_SLACK_FRAMES = 2 * 1152
+"""By which MPEG audio may be shorter than its header says: encoders count the last, half-filled frames differently, and
+the length of what was streamed is an estimate."""
 
 
 def decode(path: Path) -> tuple[Samples, int]:
@@ -32,21 +33,6 @@ def decode(path: Path) -> tuple[Samples, int]:
     Raises:
         PackError: if the file is empty, truncated, not audio, longer than 60 s, multi-channel, or has NaN in it.
     """
-    samples, rate = decode_channels(path)
-    if samples.shape[1] != 1:
-        raise PackError(f"{path} has {samples.shape[1]} channels; a clip is mono: mix it down first")
-    return np.ascontiguousarray(samples[:, 0]), rate
-
-
-def decode_channels(path: Path) -> tuple[Samples, int]:
-    """Decode *path* as `decode` does, with all its channels.
-
-    Returns:
-        float32 samples, shape (frames, channels), and their rate in Hz.
-
-    Raises:
-        PackError: as of `decode`.
-    """
     if path.stat().st_size == 0:
         raise PackError(f"{path} is empty; record it again")
     if missing := missing_end(path):
@@ -54,14 +40,14 @@ def decode_channels(path: Path) -> tuple[Samples, int]:
     try:
         with soundfile.SoundFile(with_known_length(path)) as file:
             rate, told = file.samplerate, file.frames
-            if told == _UNKNOWN_LENGTH:
+            if told >= UNKNOWN_FRAMES:
                 samples, rate = _decode_with_pydub(path, None)
                 told = len(samples)
             elif told > MAX_CLIP_S * rate:
                 raise PackError(f"{path} lasts {told / rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
             else:
                 samples = _read(file, path)
-                told -= _MP3_FRAMES if file.format == "MP3" else 0
+                told -= MPEG_SLACK_FRAMES if file.subtype.startswith("MPEG") else 0
     except soundfile.LibsndfileError as exc:
         samples, rate = _decode_with_pydub(path, exc)
         told = len(samples)
@@ -69,9 +55,12 @@ def decode_channels(path: Path) -> tuple[Samples, int]:
         raise PackError(f"{path} holds no audio; record it again")
     if len(samples) < told:
         raise PackError(f"{path} is truncated: {len(samples)} of {told} frames; copy or record it again")
-    if not np.isfinite(samples).all():
+    if samples.shape[1] != 1:
+        raise PackError(f"{path} has {samples.shape[1]} channels; a clip is mono: mix it down first")
+    mono = np.ascontiguousarray(samples[:, 0])
+    if not np.isfinite(mono).all():
         raise PackError(f"{path} holds NaN or infinite samples; export it again")
-    return samples, rate
+    return mono, rate
 
 
 def _read(file: soundfile.SoundFile, path: Path) -> Samples:

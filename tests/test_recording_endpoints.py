@@ -164,7 +164,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Sign in &amp; go</title></head><body>
         (Answer(b'{"detail": [{"msg": "no model"}]}', 400), 'the endpoint answered HTTP 400 and said "no model"'),
         (Answer(b"<html>gone</html>", 404), "the endpoint answered HTTP 404"),
         (Answer(SILENCE), "what the endpoint returned is silent"),
-        (Answer(wav(seconds=0.01)), "what the endpoint returned lasts only 0.010 s"),
+        (Answer(wav(seconds=0.01)), "what the endpoint returned lasts 0.010 s, less than any clip"),
         (Answer(wav()[:-9000]), "what the endpoint returned is truncated: 9000 bytes are missing"),
         (Answer(bytes(range(200)) * 50), "what the endpoint returned is not audio"),
         (Answer(wav(rate=8_000, seconds=61.0)), "what the endpoint returned lasts 61 s"),

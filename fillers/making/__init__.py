@@ -2,14 +2,12 @@
 
 from ._beds import bundled_beds, has_beds, present_beds
 from ._building import Built, Failure, PackHead, build_pack, prepare_pack
-from ._conversions import kept_conversions
 from ._folder import PackFolder
 from ._gathering import Refusal
 from ._importing import planned_import
 from ._importplan import ImportPlan, ImportSettings, PlannedClip, Skip
 from ._lock import only_run
 from ._raw import RawSettings
-from ._reading import Recording, read_recording, recording_rate
 from ._script import Script, read_script
 from ._source import Source
 
@@ -22,7 +20,6 @@ __all__ = [
     "PackHead",
     "PlannedClip",
     "RawSettings",
-    "Recording",
     "Refusal",
     "Script",
     "Skip",
@@ -30,12 +27,9 @@ __all__ = [
     "build_pack",
     "bundled_beds",
     "has_beds",
-    "kept_conversions",
     "only_run",
     "planned_import",
     "prepare_pack",
     "present_beds",
-    "read_recording",
     "read_script",
-    "recording_rate",
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from .._errors import PackError
 from .._manifest import clip_path, find_pack, read_manifest
 from .._selection import NO_LANGUAGE
-from ._reading import recording_rate
+from ..reading import recording_rate
 from ._source import Source
 
 FROM = "en-us"

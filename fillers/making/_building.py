@@ -10,10 +10,9 @@ from .._kinds import Kind
 from .._manifest import ClipEntry, CutMarkEntry, Manifest, StepEntry, clip_path, read_manifest
 from .._preparation import PreparationSettings
 from ..preparation import Levels, Prepared, levels_of, prepare
-from ._conversions import kept_conversions
+from ..reading import kept_conversions, read_recording, recording_rate
 from ._folder import PackFolder
 from ._manifesttext import manifest_text
-from ._reading import read_recording, recording_rate
 from ._source import GIVEN, Source, moved
 
 Progress = Callable[[int], None]

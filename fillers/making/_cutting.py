@@ -8,8 +8,8 @@ import numpy as np
 import soxr
 
 from .._clip import Samples
+from ..reading import OpenRecording, opened_recording
 from ._alignment import Times, clock
-from ._reading import OpenRecording, opened_recording
 
 LOOKED_AT_HZ = 16_000
 """Rate at which silences are looked for: half an hour is 115 MB so, and 1.4 GB at 192 kHz."""

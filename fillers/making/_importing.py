@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from .._errors import UsageError
 from .._manifest import Manifest, read_manifest
 from .._spec import Spec
+from ..reading import kept_conversions
 from ._building import PackHead
-from ._conversions import kept_conversions
 from ._gathering import gathered
 from ._importplan import ImportPlan, ImportSettings
 from ._planning import Planner

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from .._errors import PackError
+from ..reading import TooLongError, read_recording
 from ._alignment import odd_pieces, probable_mistake
 from ._cutting import Piece, pieces_of
 from ._describing import Description, TextFrom, described, described_bed, described_line, described_words, sidecar_of
@@ -13,7 +14,6 @@ from ._gathering import Refusal, kind_of_folder
 from ._importplan import ImportSettings, PlannedClip, Skip
 from ._present import WHOLE, Present, digest_of
 from ._raw import RAW_SUFFIXES, with_header
-from ._reading import read_recording
 from ._script import Script
 from ._source import Source
 
@@ -119,7 +119,10 @@ class Planner:
         try:
             recording = read_recording(original, start, end)
         except PackError as exc:
-            raise PackError(f"piece {place + 1} ({piece}): {exc}" if piece is not None else str(exc)) from exc
+            where = "" if piece is None else f"piece {place + 1} ({piece}): "
+            way = "--cut cuts a recording of many clips" if piece is None else "give a shorter --silence-ms"
+            advice = f"; {way}" if isinstance(exc, TooLongError) else ""
+            raise PackError(f"{where}{exc}{advice}") from exc
         digest, span = self._digest(original), WHOLE
         if piece is not None:
             span = (1000.0 * piece.times[0], 1000.0 * piece.times[1])

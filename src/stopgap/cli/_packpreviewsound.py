@@ -89,7 +89,8 @@ class Previewed:
 
 def _original(folder: Path, entry: "ClipEntry") -> Sound | None:
     from stopgap.fillers._manifest import clip_path
-    from stopgap.fillers.making import Source, read_recording, recording_rate
+    from stopgap.fillers.making import Source
+    from stopgap.fillers.reading import read_recording, recording_rate
 
     if entry.original is None:
         return None

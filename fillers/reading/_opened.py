@@ -13,7 +13,7 @@ import soundfile
 
 from .._clip import Samples
 from .._container import container_of
-from .._decode import MAX_CLIP_S
+from .._decode import MAX_CLIP_S, MPEG_SLACK_FRAMES, UNKNOWN_FRAMES
 from .._errors import PackError
 from .._manifest import StepEntry
 from .._streamedwav import with_known_length
@@ -33,10 +33,10 @@ MAX_CHANNELS = 32
 SILENT = 0.002
 """Share of full scale between the lowest and the highest sample up to which a recording is silent: -60 dBFS."""
 BLOCK_FRAMES = 1 << 16
-UNKNOWN_FRAMES = 1 << 60
-"""From here on libsndfile says that a FLAC, written to a pipe, does not tell its length; soundfile cannot read that."""
-MPEG_SLACK_FRAMES = 2 * 1152
-"""By which MPEG audio may be shorter than its header says: encoders count the last, half-filled frames differently."""
+
+
+class TooLongError(PackError):
+    """What holds more than one clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,7 @@ def read_recording(path: Path, start_frame: int | None = None, end_frame: int | 
     with opened_recording(path) as file:
         start, end = start_frame or 0, file.frames if end_frame is None else min(end_frame, file.frames)
         if end - start > MAX_CLIP_S * file.rate:
-            holds = "this piece of it" if start_frame is not None or end_frame is not None else "it"
-            raise PackError(f"{path} is too long: {holds} lasts {(end - start) / file.rate:.0f} s, and a clip at most "
-                            f"{MAX_CLIP_S:.0f} s; --cut cuts a recording of many clips")  # fmt: skip
+            raise TooLongError(f"{path} lasts {(end - start) / file.rate:.0f} s; a clip has at most {MAX_CLIP_S:.0f} s")
         mixing = file.survey(start, end)
         blocks = [block if mixing is None else mixing.mixed(block) for block in file.blocks(start, end)]
         samples = np.concatenate([block.reshape(-1) for block in blocks])  # survey found some
@@ -98,6 +96,8 @@ class OpenRecording:
             raise PackError(f"{path} has {self.channels} channels; export it with at most {MAX_CHANNELS}")
         if self.frames > MAX_RECORDING_S * self.rate:
             raise PackError(f"{path} lasts more than {MAX_RECORDING_S / 60:.0f} minutes; cut it in parts")
+        if self.frames == 0:
+            raise PackError(f"{path} holds no audio; record it again")
         if self.frames < MIN_RECORDING_S * self.rate:
             raise PackError(f"{path} lasts {self.frames / self.rate:.3f} s, less than any clip "
                             f"({MIN_RECORDING_S:g} s); record it again")  # fmt: skip
