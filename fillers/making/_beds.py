@@ -1,11 +1,11 @@
 """Beds beside what is recorded: they lie as far below its speech as they do in the bundled pack."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from .._errors import PackError
 from .._manifest import clip_path, find_pack, read_manifest
 from .._selection import NO_LANGUAGE
-from ..reading import recording_rate
 from ._source import Source
 
 FROM = "en-us"
@@ -51,11 +51,7 @@ def present_beds(folder: Path) -> tuple[Source, ...]:
     """
     sources: list[Source] = []
     for entry in read_manifest(folder).clips if has_beds(folder) else ():
-        if entry.kind.spoken or entry.original is None:
-            continue
-        try:
-            original = clip_path(folder, entry.model_copy(update={"file": entry.original}))
-            sources.append(Source.of(entry, original, recording_rate(original)))
-        except PackError:
-            continue  # `stopgap pack prepare` tells
+        if not entry.kind.spoken and entry.original is not None:
+            with suppress(PackError):  # `stopgap pack prepare` tells
+                sources.append(Source.of(folder, entry))
     return tuple(sources)

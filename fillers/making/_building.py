@@ -10,7 +10,7 @@ from .._kinds import Kind
 from .._manifest import ClipEntry, CutMarkEntry, Manifest, StepEntry, clip_path, read_manifest
 from .._preparation import PreparationSettings
 from ..preparation import Levels, Prepared, levels_of, prepare
-from ..reading import kept_conversions, read_recording, recording_rate
+from ..reading import kept_conversions, read_recording
 from ._folder import PackFolder
 from ._manifesttext import manifest_text
 from ._source import GIVEN, Source, moved
@@ -124,12 +124,10 @@ def prepare_pack(
     failures: list[Failure] = []
     with kept_conversions():
         for entry in manifest.clips:
-            file = entry.file if entry.original is None else entry.original
             try:
-                original = clip_path(folder, entry.model_copy(update={"file": file}))
-                sources.append(Source.of(entry, original, recording_rate(original)))
+                sources.append(Source.of(folder, entry))
             except PackError as exc:
-                failures.append(Failure(folder / file, entry.id, str(exc)))
+                failures.append(Failure(folder / (entry.original or entry.file), entry.id, str(exc)))
         built = build_pack(folder, PackHead(), sources, settings, progress=progress)
     return replace(built, failures=(*failures, *built.failures))
 

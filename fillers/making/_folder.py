@@ -52,9 +52,9 @@ class PackFolder:
             return f"{ORIGINALS}/{file.name}"
         name = f"{slug(file.stem)}{file.suffix.lower()}"
         if file not in self._digests:
-            self._digests[file] = _digest(file)
+            self._digests[file] = digest_of(file)
         digest = self._digests[file]
-        if (originals / name).exists() and _digest(originals / name) != digest:
+        if (originals / name).exists() and digest_of(originals / name) != digest:
             name = f"{slug(file.stem)[:50]}-{digest[:10]}{file.suffix.lower()}"
         if not (originals / name).exists():
             with _replacing(originals / name) as draft:
@@ -117,6 +117,11 @@ def _replacing(target: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of *file*'s content.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -10,9 +10,10 @@ from ..reading import TooLongError, read_recording
 from ._alignment import odd_pieces, probable_mistake
 from ._cutting import Piece, pieces_of
 from ._describing import Description, TextFrom, described, described_bed, described_line, described_words, sidecar_of
+from ._folder import digest_of
 from ._gathering import Refusal, kind_of_folder
 from ._importplan import ImportSettings, PlannedClip, Skip
-from ._present import WHOLE, Present, digest_of
+from ._present import WHOLE, Present
 from ._raw import RAW_SUFFIXES, with_header
 from ._script import Script
 from ._source import Source

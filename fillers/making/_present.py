@@ -1,11 +1,11 @@
 """What a pack has already: ids that are taken, and recordings that need not come again."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from .._errors import PackError
 from .._manifest import Manifest, clip_path
+from ._folder import digest_of
 
 Span = tuple[float, float]
 """ms: start and end of a piece."""
@@ -49,16 +49,6 @@ class Present:
         self._ids.add(chosen)
         self._spans.setdefault(digest, []).append((span, chosen))
         return chosen
-
-
-def digest_of(file: Path) -> str:
-    """Return the SHA-256 of *file*'s content.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _overlap(one: Span, other: Span) -> float:

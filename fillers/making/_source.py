@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from .._kinds import Kind
-from .._manifest import ClipEntry, CutMarkEntry, StepEntry
+from .._manifest import ClipEntry, CutMarkEntry, StepEntry, clip_path
+from ..reading import recording_rate
 
 GIVEN = "given"
 """Where cut marks come from that somebody set by hand."""
@@ -40,14 +41,15 @@ class Source:
     """What spoke it, as it may be told to anyone."""
 
     @classmethod
-    def of(cls, entry: ClipEntry, original: Path, rate: int) -> Self:
-        """Return what *entry* was made of.
+    def of(cls, folder: Path, entry: ClipEntry) -> Self:
+        """Return what *entry* of the pack in *folder* was made of: its original, or, without one, its own file.
 
-        Args:
-            entry: Of a manifest.
-            original: Its recording.
-            rate: Hz of that.
+        Raises:
+            PackError: if that cannot be read.
         """
+        file = entry.file if entry.original is None else entry.original
+        original = clip_path(folder, entry.model_copy(update={"file": file}))
+        rate = recording_rate(original)
         before = {step.step: step.facts for step in entry.steps}
         by_hand = entry.original is None or before.get("cut_marks", {}).get("source") == GIVEN
         trimmed_ms = float(before.get("trim", {}).get("start_ms", 0.0))

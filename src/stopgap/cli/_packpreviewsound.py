@@ -88,13 +88,11 @@ class Previewed:
 
 
 def _original(folder: Path, entry: "ClipEntry") -> Sound | None:
-    from stopgap.fillers._manifest import clip_path
     from stopgap.fillers.making import Source
-    from stopgap.fillers.reading import read_recording, recording_rate
+    from stopgap.fillers.reading import read_recording
 
     if entry.original is None:
         return None
-    file = clip_path(folder, entry.model_copy(update={"file": entry.original}))
-    source = Source.of(entry, file, recording_rate(file))  # the clip may be a piece of a longer recording
-    recording = read_recording(file, source.start_frame, source.end_frame)
+    source = Source.of(folder, entry)  # the clip may be a piece of a longer recording
+    recording = read_recording(source.original, source.start_frame, source.end_frame)
     return Sound(recording.samples, recording.rate) if len(recording.samples) else None
