@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from ctypes.util import find_library
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -233,3 +234,26 @@ def stopped_null_sink() -> Iterator[NullSink]:
             yield sink
         finally:
             sink.close()
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    missing = "playwright" if find_spec("playwright") is None else "" if CHROMIUM.exists() else str(CHROMIUM)
+    if missing:
+        if os.environ.get("STOPGAP_REQUIRE_BROWSER"):
+            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {missing}")
+        pytest.skip(f"there is no {missing}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        found = started.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
+        yield found
+        found.close()

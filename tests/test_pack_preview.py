@@ -1,11 +1,9 @@
 """The page that shows a pack: its file, and what somebody sees and does with it in a real browser."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,6 @@ from conftest import Run
 from stopgap.cli._packpreviewsound import COLUMNS, HEIGHT, Sound
 from stopgap.fillers import Manifest, bundled_folder, read_manifest
 
-CHROMIUM = Path("/usr/bin/chromium")
-BROWSER_REQUIRED = bool(os.environ.get("STOPGAP_REQUIRE_BROWSER"))
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 NASTY = "</p></title></script><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 HEAD = f"""format = 1
 name = '''{NASTY}'''
@@ -111,22 +103,6 @@ class Preview:
         return float(
             self.page.wait_for_selector(f'.clip[data-played-to][data-id="{id}"]').get_attribute("data-played-to")
         )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    missing = "playwright" if find_spec("playwright") is None else "" if CHROMIUM.exists() else str(CHROMIUM)
-    if missing:
-        if BROWSER_REQUIRED:
-            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {missing}")
-        pytest.skip(f"there is no {missing}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,6 @@ from stopgap.engine.service.identity import IssuedKey, Permission
 from stopgap.engine.service.page._routes import page_files
 from stopgap.fillers import Kind
 
-CHROMIUM = Path("/usr/bin/chromium")
-BROWSER_REQUIRED = bool(os.environ.get("STOPGAP_REQUIRE_BROWSER"))
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 NASTY = "</p><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 METRICS = {
     "reply_wait": 2.4, "time_to_first_sound": 0.62, "time_to_answer": None, "longest_dead_air": 4.0,
@@ -38,22 +30,6 @@ METRICS = {
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(a_config(tmp_path_factory.mktemp("service"))) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    missing = "playwright" if find_spec("playwright") is None else "" if CHROMIUM.exists() else str(CHROMIUM)
-    if missing:
-        if BROWSER_REQUIRED:
-            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {missing}")
-        pytest.skip(f"there is no {missing}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield found
-        found.close()
 
 
 @dataclass

@@ -3,14 +3,12 @@
 import http.client
 import io
 import json
-import os
 import socket
 import threading
 import tomllib
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,6 @@ from stopgap.cli._toml import as_toml
 from stopgap.cli._tuner import SavedFile
 from stopgap.fillers import Config, ConfigError, Kind, UsageError, load_config
 
-CHROMIUM = Path("/usr/bin/chromium")
-BROWSER_REQUIRED = bool(os.environ.get("STOPGAP_REQUIRE_BROWSER"))
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
 LADDER = {"mode": "ladder", "ladder": [{"after_ms": 450, "kind": "hesitation"}]}
 
 
@@ -346,22 +338,6 @@ def test_a_wrong_configuration_is_refused_at_the_start(tmp_path: Path) -> None:
 
 
 # In a browser ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    missing = "playwright" if find_spec("playwright") is None else "" if CHROMIUM.exists() else str(CHROMIUM)
-    if missing:
-        if BROWSER_REQUIRED:
-            pytest.fail(f"STOPGAP_REQUIRE_BROWSER is set and there is no {missing}")
-        pytest.skip(f"there is no {missing}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        found = running.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield found
-        found.close()
 
 
 class Page:
