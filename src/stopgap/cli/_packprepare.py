@@ -1,6 +1,5 @@
 """``stopgap pack prepare``: clips are made of their originals once more."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from ._console import print_json, progress
 from ._options import JsonOption
+from ._packsettings import asked_settings
 
 
 def prepare(
@@ -28,7 +28,7 @@ def prepare(
     Settings that are not given stay as they were. A pack that was made by hand keeps its files as originals. Running it
     twice gives the same clips.
     """
-    from stopgap.fillers import PackError, PreparationSettings, find_pack, read_manifest, validated
+    from stopgap.fillers import PackError, PreparationSettings, find_pack, read_manifest
     from stopgap.fillers.making import only_run, prepare_pack
 
     from ._packbuilt import as_dict, tell
@@ -38,14 +38,10 @@ def prepare(
         raise PackError(f"{pack} comes with stopgap and stays as it is; copy {folder} and prepare the copy")
     manifest = read_manifest(folder)
     present = manifest.preparation or PreparationSettings()
-    given = {
-        "loudness": loudness, "peak_dbtp": peak, "lead_ms": lead_ms, "tail_ms": tail_ms,
-        "crossfade_ms": crossfade_ms, "rate": rate,
-    }  # fmt: skip
-    asked = {key: value for key, value in given.items() if value is not None}
-    settings = validated(
-        PreparationSettings, {**present.model_dump(), **asked, **_number(asked)}, where="prepare", error=PackError
-    )
+    settings = asked_settings(
+        present.model_dump(), loudness=loudness, peak_dbtp=peak, lead_ms=lead_ms, tail_ms=tail_ms,
+        crossfade_ms=crossfade_ms, rate=rate,
+    )  # fmt: skip
     with only_run(folder), progress("preparing", 2 * len(manifest.clips)) as advance:
         built = prepare_pack(folder, settings, progress=advance)
     if as_json:
@@ -54,11 +50,3 @@ def prepare(
         tell(built, pack)
     if built.failures:
         raise typer.Exit(1)
-
-
-def _number(asked: Mapping[str, object]) -> dict[str, object]:
-    """Return the loudness as a number if it is one."""
-    try:
-        return {"loudness": float(str(asked["loudness"]))} if "loudness" in asked else {}
-    except ValueError:
-        return {}

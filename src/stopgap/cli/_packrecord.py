@@ -4,12 +4,13 @@ import sys
 from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from ._options import JsonOption
 from ._packrecordreport import print_plan, print_report
+from ._packsettings import asked_settings
 
 if TYPE_CHECKING:
     from stopgap.fillers import PreparationSettings, Spec
@@ -126,7 +127,7 @@ def record(
     from stopgap.fillers.recording import RecordOptions, TtsOptions, open_tts, tts_form
 
     wanted = _with_takes(_read(spec), takes)
-    settings = _settings(wanted, loudness, rate)
+    settings = asked_settings(wanted.preparation.model_dump(exclude_unset=True), loudness=loudness, rate=rate)
     voice = tts_voice if tts_voice is not None or tts_form(tts) != "endpoint" else wanted.voice
     asked = TtsOptions(
         model=tts_model, voice=voice, instructions=tts_instructions, speed=tts_speed, format=_format(tts_format),
@@ -167,21 +168,6 @@ def _with_takes(spec: "Spec", takes: int | None) -> "Spec":
     data = spec.model_dump(exclude_unset=True)
     lines = [{**line, "takes": None} for line in data["lines"]]
     return validated(Spec, {**data, "takes": takes, "lines": lines}, where=f"--takes {takes}", error=PackError)
-
-
-def _settings(spec: "Spec", loudness: str | None, rate: int | None) -> "PreparationSettings":
-    """Return how to prepare the recordings: as the spec says, but for what was given."""
-    from stopgap.fillers import PackError, PreparationSettings, UsageError, validated
-
-    given: dict[str, Any] = spec.preparation.model_dump(exclude_unset=True)
-    if loudness is not None:
-        try:
-            given["loudness"] = "own" if loudness == "own" else float(loudness)
-        except ValueError:
-            raise UsageError(f"--loudness {loudness!r} is no number; write LUFS like -20, or own") from None
-    if rate is not None:
-        given["rate"] = rate
-    return validated(PreparationSettings, given, where="preparation", error=PackError)
 
 
 def _format(name: AudioFormat) -> "TtsFormat":
