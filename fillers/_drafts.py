@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _DRAFT = re.compile(r"\..+\.(\d+)\.part")
@@ -12,6 +13,23 @@ _DRAFT = re.compile(r"\..+\.(\d+)\.part")
 def draft_of(target: Path) -> Path:
     """Return where this process writes what is to become *target*."""
     return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a draft that becomes *target*, in a folder that is made if need be, if the block succeeds.
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_of(target)
+    try:
+        yield draft
+        os.replace(draft, target)
+    finally:
+        with suppress(OSError):  # of a folder that cannot be written to, which has been told
+            draft.unlink(missing_ok=True)
 
 
 def remove_leavings(folder: Path) -> None:

@@ -4,14 +4,13 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import soundfile
 
 from .._clip import Samples
-from .._drafts import draft_of, remove_leavings
+from .._drafts import draft_of, remove_leavings, replacing
 from .._errors import PackError
 from .._kinds import Kind
 from .._spec import slug
@@ -57,7 +56,7 @@ class PackFolder:
         if (originals / name).exists() and digest_of(originals / name) != digest:
             name = f"{slug(file.stem)[:50]}-{digest[:10]}{file.suffix.lower()}"
         if not (originals / name).exists():
-            with _replacing(originals / name) as draft:
+            with replacing(originals / name) as draft:
                 shutil.copyfile(file, draft)
         return f"{ORIGINALS}/{name}"
 
@@ -82,7 +81,7 @@ class PackFolder:
         for target, draft in self._drafts.items():
             os.replace(draft, target)
         self._drafts.clear()
-        with _replacing(self.manifest) as draft:
+        with replacing(self.manifest) as draft:
             draft.write_text(manifest, encoding="utf-8", newline="\n")
 
     def discard(self) -> None:
@@ -103,18 +102,6 @@ class PackFolder:
         if not path.is_relative_to(root):
             raise PackError(f"{self.root / name} leads out of the pack's folder; remove that link")
         return path
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a draft that becomes *target* if the block succeeds."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(target)
-    try:
-        yield draft
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def digest_of(file: Path) -> str:

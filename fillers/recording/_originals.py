@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._drafts import draft_of, remove_leavings
+from .._drafts import remove_leavings, replacing
 from .._errors import PackError
 
 FOLDER = "originals"
@@ -124,12 +124,8 @@ class Originals:
             (self._place / f"{name}.json").unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        draft = draft_of(self._place / name)
-        try:
+        with replacing(self._place / name) as draft:
             draft.write_bytes(content)
-            os.replace(draft, self._place / name)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def _hash(identity: str, text: str, take: int) -> str:
