@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._clip import Clip, Samples
 from .._decode import resampled
-from ..preparation._bounds import sound_bounds
+from ..preparation import sound_bounds
 
 RATE = 8_000
 """Hz. What codecs and lower rates leave in place."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .._kinds import Kind
-from ..preparation._bounds import sound_bounds
+from ..preparation import sound_bounds
 from ._finding import Finding, warning
 from ._loading import Loaded
 

@@ -1,6 +1,7 @@
 """From recordings to clips: samples in, samples out. No file is opened here."""
 
 from .._level import rms_dbfs
+from ._bounds import sound_bounds
 from ._levels import BELOW_SPEECH_DB, Levels, levels_of
 from ._loudness import Loudness, measure_loudness, true_peak_dbtp
 from ._prepare import Prepared, prepare
@@ -15,6 +16,7 @@ __all__ = [
     "measure_loudness",
     "prepare",
     "rms_dbfs",
+    "sound_bounds",
     "split_at_silences",
     "true_peak_dbtp",
 ]
