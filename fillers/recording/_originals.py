@@ -73,7 +73,6 @@ class Originals:
         Raises:
             OSError: if that cannot be done.
         """
-        self._place.mkdir(parents=True, exist_ok=True)
         newest = self.find(stem)
         if newest is not None and newest.file.read_bytes() == audio:
             name = newest.file.stem
@@ -118,7 +117,6 @@ class Originals:
 
     def _write_facts(self, name: str, facts: dict[str, Any]) -> None:
         if facts:
-            self._place.mkdir(parents=True, exist_ok=True)
             self._write(f"{name}.json", json.dumps(facts).encode())
         else:
             (self._place / f"{name}.json").unlink(missing_ok=True)
