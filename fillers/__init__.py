@@ -39,7 +39,6 @@ from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerO
 from ._preparation import PreparationSettings
 from ._problems import problems
 from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
-from ._spec import Line, Spec, read_spec, slug
 from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
@@ -70,7 +69,6 @@ __all__ = [
     "LanguageTag",
     "Limits",
     "LimitsOverride",
-    "Line",
     "Manifest",
     "OutputError",
     "OutputSettings",
@@ -84,7 +82,6 @@ __all__ = [
     "Selection",
     "Selector",
     "Signals",
-    "Spec",
     "StepEntry",
     "StopgapError",
     "TraceError",
@@ -104,9 +101,7 @@ __all__ = [
     "problems",
     "put_right_in_children",
     "read_manifest",
-    "read_spec",
     "read_toml",
-    "slug",
     "usable_clips",
     "validated",
     "with_soft_edges",

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import soundfile
-from stopgap.fillers import PackError, Spec, validated
+from stopgap.fillers import PackError, validated
 from stopgap.fillers.recording import Recorded, RecordOptions, TtsOptions, open_tts, record
+from stopgap.fillers.texts import Spec
 
 
 def wav(hz: float = 300.0, *, rate: int = 24_000, seconds: float = 0.5, level: float = 0.3) -> bytes:

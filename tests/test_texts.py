@@ -13,14 +13,12 @@ import pytest
 from stopgap.fillers import (
     Kind,
     PackError,
-    Spec,
     bundled_folder,
     find_pack,
     read_manifest,
-    read_spec,
     read_toml,
 )
-from stopgap.fillers.texts import bank_languages, bank_toml, claims_work, read_bank
+from stopgap.fillers.texts import Spec, bank_languages, bank_toml, claims_work, read_bank, read_spec
 
 Run = Callable[..., Any]
 LANGUAGES = ("de", "en", "es", "fr", "pt")

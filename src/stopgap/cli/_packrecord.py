@@ -13,9 +13,10 @@ from ._packrecordreport import print_plan, print_report
 from ._packsettings import asked_settings
 
 if TYPE_CHECKING:
-    from stopgap.fillers import PreparationSettings, Spec
+    from stopgap.fillers import PreparationSettings
     from stopgap.fillers.making import Built
     from stopgap.fillers.recording import Recorded, RecordOptions, Tts, TtsFormat
+    from stopgap.fillers.texts import Spec
 
 _HOW, _ASKED, _PACK = "How it goes", "What an endpoint is asked for", "The pack"
 
@@ -150,18 +151,17 @@ def record(
 
 def _read(spec: str) -> "Spec":
     """Return the spec in a file, or the bundled one of a language."""
-    from stopgap.fillers import read_spec
+    from stopgap.fillers.texts import read_bank, read_spec
 
     path = Path(spec)
     if path.suffix == ".toml" or path.is_file():
         return read_spec(path)
-    from stopgap.fillers.texts import read_bank
-
     return read_bank(spec)
 
 
 def _with_takes(spec: "Spec", takes: int | None) -> "Spec":
-    from stopgap.fillers import PackError, Spec, validated
+    from stopgap.fillers import PackError, validated
+    from stopgap.fillers.texts import Spec
 
     if takes is None:
         return spec
@@ -177,7 +177,7 @@ def _format(name: AudioFormat) -> "TtsFormat":
 
 
 def _default_folder(spec: "Spec") -> Path:
-    from stopgap.fillers import slug
+    from stopgap.fillers.texts import slug
 
     return Path(slug(spec.name))
 

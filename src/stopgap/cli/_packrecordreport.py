@@ -9,9 +9,9 @@ from ._console import new_table, print_json, print_table
 from ._packbuilt import as_dict, tell
 
 if TYPE_CHECKING:
-    from stopgap.fillers import Spec
     from stopgap.fillers.making import Built
     from stopgap.fillers.recording import Outcome, Recorded, RecordOptions, Tts
+    from stopgap.fillers.texts import Spec
 
 _SHOWN = 5
 

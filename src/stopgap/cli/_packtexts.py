@@ -72,7 +72,8 @@ def _print_languages(as_json: bool) -> None:
 def _print_spec(text: str) -> None:
     import tomllib
 
-    from stopgap.fillers import PackError, Spec, validated
+    from stopgap.fillers import PackError, validated
+    from stopgap.fillers.texts import Spec
 
     spec = validated(Spec, tomllib.loads(text), where="texts", error=PackError)
     print_json(spec.model_dump(mode="json", exclude_none=True, exclude={"preparation"}))
