@@ -4,6 +4,7 @@ import gc
 import logging
 import shutil
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -175,10 +176,10 @@ def test_a_manager_watches_its_packs(tmp_path: Path) -> None:
     with FillerManager.from_config(settings) as manager, manager.session(MemoryOutput(RATE)):
         manifest = (folder / "pack.toml").read_text(encoding="utf-8")
         (folder / "pack.toml").write_text(manifest.replace('text = "Okay"', 'text = "All right"'), encoding="utf-8")
-        while "All right" not in {clip.text for clip in manager.bank.catalog}:
-            pass
-        while not manager.statistics().get("packs_reloaded"):
-            pass
+        give_up_at = time.monotonic() + 60.0  # lest a change that is never taken hangs the run
+        while not manager.statistics().get("packs_reloaded") and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+        assert "All right" in {clip.text for clip in manager.bank.catalog}
 
 
 def test_former_clips_are_freed_while_a_session_idles(tmp_path: Path) -> None:
