@@ -532,8 +532,8 @@ def test_dry_run(run: Run) -> None:
     write(Path("hesitation", "uh.wav"), np.zeros(RATE))
     ended = run("pack", "import", "hesitation", "--out", "pack", "--language", "tlh", "--dry-run")
     assert ended.code == 1
-    assert "1 clips would be added to pack" in ended.out
-    assert "whether 1 texts promise work is not known in this language" in ended.out
+    assert "1 clip would be added to pack" in ended.out
+    assert "whether texts promise work (1 text) is not known in this language" in ended.out
     assert "refused: hesitation/uh.wav is silent" in ended.err
     assert not Path("pack").exists()
 

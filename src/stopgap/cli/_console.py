@@ -32,6 +32,11 @@ def new_table(*columns: str, title: str | None = None, right: tuple[str, ...] = 
     return table
 
 
+def count(number: int, what: str) -> str:
+    """Return *number* with the noun *what*: 1 clip, 2 clips."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_json(data: Any, *, err: bool = False) -> None:
     """Print *data* as JSON; what is not a number (NaN) becomes null."""
     typer.echo(json.dumps(_finite(data), ensure_ascii=False, indent=2), err=err)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._console import new_table, print_json, print_table
+from ._console import count, new_table, print_json, print_table
 from ._options import ConfigOption, JsonOption
-from ._packcheck import check, count
+from ._packcheck import check
 from ._packimport import import_recordings
 from ._packprepare import prepare
 from ._packpreview import preview

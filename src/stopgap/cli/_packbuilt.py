@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ._console import count
+
 if TYPE_CHECKING:
     from stopgap.fillers.making import Built
 
@@ -32,9 +34,8 @@ def tell(built: "Built", folder: Path) -> None:
                 typer.echo(f"{entry.id}: {told(step.facts)}")
     for failure in built.failures:
         typer.echo(f"failed: {failure.reason}", err=True)
-    count = len(built.made)
     left = f", {len(built.failures)} failed" if built.failures else ""
-    typer.echo(f"{folder}: {count} clip{'' if count == 1 else 's'} prepared{left}")
+    typer.echo(f"{folder}: {count(len(built.made), 'clip')} prepared{left}")
     if built.manifest is not None and built.made:
         typer.echo(f"look and listen: stopgap pack preview {shlex.quote(str(folder))}")
         typer.echo(f'use it: packs = ["{folder}"] and language = "{built.manifest.language}" in the configuration')

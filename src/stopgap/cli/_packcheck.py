@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._console import new_table, print_json, print_table
+from ._console import count, new_table, print_json, print_table
 from ._options import ConfigOption
 
 if TYPE_CHECKING:
@@ -57,10 +57,6 @@ def coverage_table(report: "PackReport", *, title: str) -> "Table":
         if any(row):
             table.add_row("all" if kind is None else kind.value, *map(_tally, row))
     return table
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _tally(tallies: "Sequence[Tally]") -> str:

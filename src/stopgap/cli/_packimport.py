@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ._console import new_table, print_json, print_table, progress
+from ._console import count, new_table, print_json, print_table, progress
 from ._options import JsonOption
 
 if TYPE_CHECKING:
@@ -119,17 +119,17 @@ def _print(out: Path, plan: "ImportPlan", failures: "Sequence[Failure]", *, dry_
         typer.echo(f"refused: {reason}", err=True)
     verb = "would be added to" if dry_run else "added to"
     typer.echo(
-        f"{len(clips)} clips {verb} {out}, {len(plan.skipped)} skipped, {len(plan.refused) + len(failures)} refused, "
-        f"{plan.passed_over} other files passed over"
+        f"{count(len(clips), 'clip')} {verb} {out}, {len(plan.skipped)} skipped, "
+        f"{len(plan.refused) + len(failures)} refused, {plan.passed_over} other files passed over"
     )
     guessed = sum(clip.described.text_from == "name" for clip in clips)
     unknown = sum(clip.described.claims_from is None for clip in clips)
     if guessed:
-        typer.echo(f"{guessed} texts are made of file names: see that they are right in {out / 'pack.toml'}")
+        typer.echo(f"{count(guessed, 'text')} made of file names: see whether that is right in {out / 'pack.toml'}")
     if unknown:
         typer.echo(
-            f"whether {unknown} texts promise work is not known in this language: write claims_work = true in "
-            f"{out / 'pack.toml'} if one says that something is being done"
+            f"whether texts promise work ({count(unknown, 'text')}) is not known in this language: write "
+            f"claims_work = true in {out / 'pack.toml'} if one says that something is being done"
         )
 
 

@@ -20,8 +20,7 @@ def preview(
     from stopgap.fillers import read_manifest
     from stopgap.fillers.checking import check_pack
 
-    from ._console import progress
-    from ._packcheck import count
+    from ._console import count, progress
     from ._packpreviewpage import page
     from ._packpreviewsound import Previewed
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stopgap.engine.mixer._handoff import DECLICK_S
 from stopgap.fillers import NO_LANGUAGE, loudness_dbfs
 
+from ._console import count
 from ._packpreviewsound import COLUMNS, HEIGHT, Sound
 
 if TYPE_CHECKING:
@@ -149,8 +150,8 @@ def _marks(clip: "Clip") -> list[str]:
 def _steps(steps: "Sequence[StepEntry]") -> Iterator[str]:
     if not steps:
         return
-    yield f"<details><summary>Preparation, {len(steps)} step{'s' if len(steps) > 1 else ''}</summary><ol>"
+    yield f"<details><summary>Preparation, {count(len(steps), 'step')}</summary><ol>"
     for step in steps:
-        facts = ", ".join(f"{key} = {value}" for key, value in (step.model_extra or {}).items())
+        facts = ", ".join(f"{key} = {value}" for key, value in step.facts.items())
         yield f"<li><b>{escape(step.step)}</b> {escape(facts)}</li>"
     yield "</ol></details>"

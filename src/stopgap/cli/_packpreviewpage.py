@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import stopgap
 from stopgap.fillers import NO_LANGUAGE, Kind
 
-from ._packcheck import count, coverage_table
+from ._console import count
+from ._packcheck import coverage_table
 from ._packpreviewclip import article, broken, finding_items
 from ._page import as_html
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ._console import new_table, print_json, print_table
+from ._console import count, new_table, print_json, print_table
 from ._packbuilt import as_dict, tell
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def print_plan(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions",
         file = outcome.original.name if isinstance(outcome, Take) else ""
         table.add_row(_clip(outcome), outcome.line.kind, outcome.line.spoken, _state(outcome), file)
     print_table(table)
-    typer.echo(f"{missing} of {_count(len(found), 'take')} to record")
+    typer.echo(f"{missing} of {count(len(found), 'take')} to record")
 
 
 def print_report(folder: Path, label: str, recorded: "Recorded", built: "Built | None", *, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def print_report(folder: Path, label: str, recorded: "Recorded", built: "Built |
     missing = len(recorded.failures) + len(recorded.untried)
     there = f", {cached} there before" if cached else ""
     failed = f", {missing} missing: the same command tries them again" if missing else ""
-    typer.echo(f"{folder}: {_count(len(recorded.takes) - cached, 'take')} recorded with {label}{there}{failed}")
+    typer.echo(f"{folder}: {count(len(recorded.takes) - cached, 'take')} recorded with {label}{there}{failed}")
     if built is not None:
         tell(built, folder)
         if left := clips_left(built, recorded):
@@ -105,7 +105,3 @@ def _state(outcome: "Outcome") -> str:
             return "repeats itself"
         case _:
             return "to record"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
