@@ -1,9 +1,9 @@
 """The same sound twice under two names."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from .._language import primary_language
+from ._candidates import candidates
 from ._finding import Finding, warning
 from ._fingerprint import Fingerprint
 from ._loading import Loaded
@@ -22,12 +22,13 @@ def check_duplicates(loaded: Sequence[Loaded]) -> Iterator[Finding]:
 
 
 def _within(members: list[Loaded]) -> Iterator[Finding]:
-    prints = {one.id: Fingerprint.of(one.clip) for one in members} if len(members) > 1 else {}
-    known: set[str] = set()
-    for one, other in combinations(members, 2):
+    prints = [Fingerprint.of(one.clip) for one in members] if len(members) > 1 else []
+    known: set[int] = set()
+    for first, second in candidates(prints):
+        one, other = members[first], members[second]
         same_words = _words(one) == _words(other)
-        if other.id not in known and prints[one.id].same_as(prints[other.id], same_words=same_words):
-            known.add(other.id)
+        if second not in known and prints[first].same_as(prints[second], same_words=same_words):
+            known.add(second)
             text = f"is the same recording as {one.id}, which is then heard more often; record another or remove it"
             yield warning("duplicate", text, other.id)
 
