@@ -194,9 +194,9 @@ def test_a_row_survives_its_way_from_one_process_to_another() -> None:
 def test_a_report_is_written_for_people_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Misses are said plainly."""
     pytest.importorskip("matplotlib")
-    from stopgap.cli._benchplot import plot_output
-    from stopgap.cli._benchtable import callback_table, delay_table, sentences, verdict_table
     from stopgap.cli._console import print_table
+    from stopgap.cli.bench._outputplot import plot_output
+    from stopgap.cli.bench._outputtable import callback_table, delay_table, sentences, verdict_table
 
     report = OutputReport("a server", BLOCK, (row(xruns=3), row("nothing")), ("rtmixer: not installed",))
     for table in (callback_table, delay_table, verdict_table):

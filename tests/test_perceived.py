@@ -414,7 +414,7 @@ class _Page(HTMLParser):
 def test_the_page_needs_nothing_else(compared: TraceReport) -> None:
     """No script, nothing to fetch, five pictures with ids of their own, all tables; it repeats itself."""
     pytest.importorskip("matplotlib")
-    from stopgap.cli._perceivedhtml import page
+    from stopgap.cli.bench._perceivedhtml import page
 
     report = PerceivedReport((replace(compared, trace="<a & b>"),), True, 0.0, 0)
     text = page(report)
@@ -435,7 +435,7 @@ def test_the_page_needs_nothing_else(compared: TraceReport) -> None:
 def test_tables_fit_a_hundred_columns(compared: TraceReport) -> None:
     """With every policy and setting there is."""
     from rich.console import Console
-    from stopgap.cli._perceivedtable import tables
+    from stopgap.cli.bench._perceivedtable import tables
 
     found = compared.main.heard
     everyone = {name: found.get(name, found["ladder"]) for name in NAMES}

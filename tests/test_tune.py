@@ -27,8 +27,8 @@ from stopgap.benchmarks._trial import FRONT, Demands, Figures, Job, dominates, f
 from stopgap.benchmarks._tune_report import compared, sentences
 from stopgap.benchmarks._workers import Grounds
 from stopgap.cli import main
-from stopgap.cli._tunepage import page
-from stopgap.cli._tunetoml import tuned_toml
+from stopgap.cli.tune._page import page
+from stopgap.cli.tune._toml import tuned_toml
 from stopgap.fillers import ClipBank, Config, Kind, KindSettings, UsageError, load_config
 
 TURNS = 60
