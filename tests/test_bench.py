@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stopgap.benchmarks import _jack
-from stopgap.benchmarks._loads import LOADS, Load
-from stopgap.benchmarks._measure import CALL, Calls, Spread, callback_figures, device_times, match, onsets
-from stopgap.benchmarks._output import OutputReport, Row, measure_output, verdicts
-from stopgap.benchmarks._sounds import ARMED, LEVELS, LOOP, THRESHOLD, TRIGGERED, code_of
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.output import _jack
+from stopgap.benchmarks.output._loads import LOADS, Load
+from stopgap.benchmarks.output._measure import CALL, Calls, callback_figures, device_times, match, onsets
+from stopgap.benchmarks.output._output import OutputReport, Row, measure_output, verdicts
+from stopgap.benchmarks.output._sounds import ARMED, LEVELS, LOOP, THRESHOLD, TRIGGERED, code_of
 from stopgap.cli import main
 from stopgap.engine.mixer import native_available
 from stopgap.fillers import OutputError, UsageError

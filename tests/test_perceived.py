@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stopgap.benchmarks import NAMES, TraceTurn, benchmark_config, read_trace, replay
-from stopgap.benchmarks._empirical import running_quantiles
-from stopgap.benchmarks._heard import heard, pinball, within
 from stopgap.benchmarks._intervals import Bootstrap, Estimate
-from stopgap.benchmarks._ladders import LadderShape, best_ladders, ladder_grid
-from stopgap.benchmarks._perceived import Outcome, compare, rounds
-from stopgap.benchmarks._perceived_figures import (
+from stopgap.benchmarks.perceived._empirical import running_quantiles
+from stopgap.benchmarks.perceived._figures import (
     Verdict,
     conversation_s,
     cost_ratio,
@@ -23,10 +20,12 @@ from stopgap.benchmarks._perceived_figures import (
     sliding_coverage,
     verdicts,
 )
-from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-from stopgap.benchmarks._settings import DEFAULT, LIMITED, NO_CREDIT, settings
-from stopgap.benchmarks._slowdown import change_of, slowed
-from stopgap.benchmarks._workers import Grounds
+from stopgap.benchmarks.perceived._perceived import Outcome, compare, rounds
+from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+from stopgap.benchmarks.perceived._settings import DEFAULT, LIMITED, NO_CREDIT, settings
+from stopgap.benchmarks.policies import LadderShape, best_ladders, ladder_grid
+from stopgap.benchmarks.replays import Grounds, heard, pinball, within
+from stopgap.benchmarks.traces import change_of, slowed
 from stopgap.cli import main
 from stopgap.fillers import ClipBank, Costs, Kind
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from stopgap.benchmarks._trace import TraceTurn, parsed
-from stopgap.benchmarks._tracerows import Row, open_rows
+from stopgap.benchmarks.traces import Row, TraceTurn, open_rows, parsed
 from stopgap.engine.metrics import facts_of, facts_of_wait, record_of
 from stopgap.engine.turns import TurnRecord
 from stopgap.fillers import TraceError, UsageError

@@ -66,9 +66,9 @@ def output(
     installed; nothing, a C callback that writes zeros. Loads: idle; pyloop, a loop in pure Python; gil, C calls of up
     to a second; gilS, of some ms; gc, garbage collections with a million dicts alive.
     """
-    from stopgap.benchmarks._loads import LOADS
-    from stopgap.benchmarks._output import measure_output, missing_engines
-    from stopgap.benchmarks._output_engines import ENGINES
+    from stopgap.benchmarks.output._engines import ENGINES
+    from stopgap.benchmarks.output._loads import LOADS
+    from stopgap.benchmarks.output._output import measure_output, missing_engines
     from stopgap.fillers import UsageError
 
     from ._outputtable import callback_table, delay_table, sentences, verdict_table
@@ -115,7 +115,7 @@ def mixing(
     under speech: the same beside Pipecat's SoundfileMixer and LiveKit's AudioMixer, where they are installed. All in
     one process, turn by turn; the medians of the turns count. 2000 sessions take 3 GB of memory.
     """
-    from stopgap.benchmarks._mixing import measure_mixing, steps
+    from stopgap.benchmarks.mixing._mixing import measure_mixing, steps
 
     from ._mixing import plot_mixing, render_table, sentences, sessions_tables, verdict_table
 

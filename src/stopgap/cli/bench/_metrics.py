@@ -10,7 +10,7 @@ from .._options import JsonOption
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from stopgap.benchmarks._metricsbench import MetricsReport
+    from stopgap.benchmarks.metrics._bench import MetricsReport
 
 
 def metrics(
@@ -31,7 +31,7 @@ def metrics(
     Turns are records of real ones over the waits of a bundled trace, used again with other ids and times.
     """
     check_service_extra()
-    from stopgap.benchmarks._metricsbench import measure_metrics, steps
+    from stopgap.benchmarks.metrics._bench import measure_metrics, steps
 
     with progress("turns", steps(turns)) as advance:
         report = measure_metrics(turns=turns, database=database, seed=seed, advance=advance)
@@ -63,7 +63,7 @@ def _timings(report: "MetricsReport") -> "Table":
 
 
 def _pages(report: "MetricsReport") -> "Table":
-    from stopgap.benchmarks._metricsbench import LAST_TO_FIRST
+    from stopgap.benchmarks.metrics._bench import LAST_TO_FIRST
 
     right = ("first page, ms", "middle", "last", "last / first")
     table = new_table("", *right, "target", "", title="pages", right=right)

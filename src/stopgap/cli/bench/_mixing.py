@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stopgap.benchmarks._mixing_engines import FRAME_MS
-from stopgap.benchmarks._mixing_figures import (
+from stopgap.benchmarks.mixing._engines import FRAME_MS
+from stopgap.benchmarks.mixing._figures import (
     BATCH,
     TARGET_SESSIONS,
     MixingReport,

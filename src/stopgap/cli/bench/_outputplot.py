@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stopgap.benchmarks._measure import Spread
-from stopgap.benchmarks._output import HANDED_MARGIN_MS, LATENESS_LIMIT_MS, OutputReport, Row
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.output._output import HANDED_MARGIN_MS, LATENESS_LIMIT_MS, OutputReport, Row
 
 from .._plot import load_pyplot, save_figure
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stopgap.benchmarks._measure import Spread
-from stopgap.benchmarks._output import OutputReport, Row, Verdict
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.output._output import OutputReport, Row, Verdict
 
 from .._console import new_table
 

@@ -50,10 +50,10 @@ def perceived(
     policies and weights a trace of a thousand turns takes a core about 12 minutes; --quick 1.5.
     """
     from stopgap import benchmarks
-    from stopgap.benchmarks._perceived import compare, rounds
-    from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-    from stopgap.benchmarks._policies import missing_kinds
-    from stopgap.benchmarks._slowdown import slowed
+    from stopgap.benchmarks.perceived._perceived import compare, rounds
+    from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+    from stopgap.benchmarks.policies import missing_kinds
+    from stopgap.benchmarks.traces import slowed
     from stopgap.fillers import ClipBank, TraceError
 
     from ._perceivedtable import sentences, tables

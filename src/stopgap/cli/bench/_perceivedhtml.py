@@ -5,9 +5,8 @@ from html import escape
 from pathlib import Path
 
 import stopgap
-from stopgap.benchmarks._baselines import BASELINES
-from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-from stopgap.benchmarks._policies import SAYS
+from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+from stopgap.benchmarks.policies import BASELINES, SAYS
 
 from .._page import as_html, coloured, document, figure
 from ._perceivedplot import pictures, svg

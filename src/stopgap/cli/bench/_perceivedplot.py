@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stopgap.benchmarks._heard import LEVELS, PARTS
-from stopgap.benchmarks._perceived_figures import JUDGED, WINDOW, best_other, sliding_coverage
-from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-from stopgap.benchmarks._policies import BEST_LADDER, BOUNDS
-from stopgap.benchmarks._settings import DEFAULT
+from stopgap.benchmarks.perceived._figures import JUDGED, WINDOW, best_other, sliding_coverage
+from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+from stopgap.benchmarks.perceived._settings import DEFAULT
+from stopgap.benchmarks.policies import BEST_LADDER, BOUNDS
+from stopgap.benchmarks.replays import LEVELS, PARTS
 
 from .._plot import as_svg, load_pyplot, save_figure
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stopgap.benchmarks._heard import PARTS
-from stopgap.benchmarks._perceived_figures import JUDGED, OVER_S, Verdict, best_other, cost_ratio
-from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-from stopgap.benchmarks._policies import BEST_LADDER
-from stopgap.benchmarks._settings import DEFAULT, LIMITED, NO_CREDIT
+from stopgap.benchmarks.perceived._figures import JUDGED, OVER_S, Verdict, best_other, cost_ratio
+from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+from stopgap.benchmarks.perceived._settings import DEFAULT, LIMITED, NO_CREDIT
+from stopgap.benchmarks.policies import BEST_LADDER
+from stopgap.benchmarks.replays import PARTS
 
 from .._console import new_table
 from .._figures import ladder_words

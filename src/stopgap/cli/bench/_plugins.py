@@ -9,7 +9,7 @@ from .._options import JsonOption
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from stopgap.benchmarks._plugins import PluginReport, PluginRow
+    from stopgap.benchmarks.plugins._plugins import PluginReport, PluginRow
 
 
 def plugins(
@@ -23,7 +23,7 @@ def plugins(
     Real pipelines and sessions on a paced fake sink at 24 kHz, in real time (some minutes): how soon a filler is heard,
     whether the reply is later for it, what sounds after an interruption, and what a frame costs.
     """
-    from stopgap.benchmarks._plugins import FRAMEWORKS, measure_plugins
+    from stopgap.benchmarks.plugins._plugins import FRAMEWORKS, measure_plugins
 
     with progress("measuring", len(FRAMEWORKS)) as advance:
         report = measure_plugins(trials=trials, frames=frames, seed=seed, advance=advance)

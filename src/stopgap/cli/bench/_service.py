@@ -26,7 +26,7 @@ def service(
         from stopgap.fillers import UsageError
 
         raise UsageError("the clients of `stopgap bench service` need aiohttp; run pip install aiohttp")
-    from stopgap.benchmarks._service import measure_service
+    from stopgap.benchmarks.service._service import measure_service
 
     with progress("interactions", interactions) as advance:
         report = measure_service(

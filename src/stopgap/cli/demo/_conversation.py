@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 from stopgap.benchmarks import ReplayedTurn, TraceTurn, read_trace
-from stopgap.benchmarks._learned import lessons_of
+from stopgap.benchmarks.replays import lessons_of
 from stopgap.engine import Clock, FillerManager, Output, Turn, VirtualClock
 from stopgap.engine.outputs import Source
 from stopgap.engine.prediction import LatencyPredictor, Lesson

@@ -83,14 +83,14 @@ def search(
     from stopgap.fillers import ClipBank, UsageError, load_config
 
     try:
-        from stopgap.benchmarks._search import steps, tune
-        from stopgap.benchmarks._study import Study, storage_at
+        from stopgap.benchmarks.tuning._search import steps, tune
+        from stopgap.benchmarks.tuning._study import Study, storage_at
     except ImportError as exc:
         if exc.name not in ("optuna", "sqlalchemy"):
             raise
         raise UsageError("tuning needs Optuna: pip install 'stopgap[tune]'") from None
-    from stopgap.benchmarks._space import MODES
-    from stopgap.benchmarks._trial import Demands, split
+    from stopgap.benchmarks.tuning._space import MODES
+    from stopgap.benchmarks.tuning._trial import Demands, split
 
     modes = tuple(dict.fromkeys(mode or MODES))
     for name in modes:
@@ -124,7 +124,7 @@ def search(
 
 
 def _report(found: Any, trace: str, configured: Any, out: Path, html: Path | None, as_json: bool) -> None:
-    from stopgap.benchmarks._tune_report import as_dict, sentences
+    from stopgap.benchmarks.tuning._report import as_dict, sentences
 
     from ._page import front_table, page, tables
     from ._toml import tuned_toml

@@ -11,8 +11,8 @@ from ._folders import check_place, folder_written_whole
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from stopgap.benchmarks._listening_score import ListeningScore, Preferences
-    from stopgap.benchmarks._listening_set import Side
+    from stopgap.benchmarks.listening._score import ListeningScore, Preferences
+    from stopgap.benchmarks.listening._set import Side
     from stopgap.fillers import Config
 
 listen_app = typer.Typer(name="listen", help="Let people judge two configurations blindly.", no_args_is_help=True)
@@ -43,8 +43,8 @@ def make(
     import secrets
 
     from stopgap.benchmarks import read_trace
-    from stopgap.benchmarks._listening import listening_pairs
-    from stopgap.benchmarks._listening_set import KEY, PAGE, is_set, write_set
+    from stopgap.benchmarks.listening._listening import listening_pairs
+    from stopgap.benchmarks.listening._set import KEY, PAGE, is_set, write_set
 
     config_a, config_b = _config(a), _config(b)
     check_place(out, may_replace=is_set if force else None)
@@ -68,8 +68,8 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Tell which configuration listeners preferred, and how sure that is."""
-    from stopgap.benchmarks._listening_score import score_answers
-    from stopgap.benchmarks._listening_set import read_key
+    from stopgap.benchmarks.listening._score import score_answers
+    from stopgap.benchmarks.listening._set import read_key
 
     key = read_key(folder)
     scored = score_answers(key, answers or sorted(folder.glob("answers-*.json")))
@@ -89,7 +89,7 @@ def _config(name: str) -> "Config":
 
 
 def _side(name: str, config: "Config") -> "Side":
-    from stopgap.benchmarks._listening_set import Side
+    from stopgap.benchmarks.listening._set import Side
 
     from .._toml import as_toml
 

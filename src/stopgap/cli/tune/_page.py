@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import stopgap
-from stopgap.benchmarks._search import Tuning
-from stopgap.benchmarks._space import differing
-from stopgap.benchmarks._tune_report import WHAT, compared, sentences
+from stopgap.benchmarks.tuning._report import WHAT, compared, sentences
+from stopgap.benchmarks.tuning._search import Tuning
+from stopgap.benchmarks.tuning._space import differing
 
 from .._console import new_table
 from .._intervals import with_interval

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stopgap.benchmarks._search import Bought, Tuning
-from stopgap.benchmarks._trial import Figures, split
-from stopgap.benchmarks._tune_report import compared
+from stopgap.benchmarks.tuning._report import compared
+from stopgap.benchmarks.tuning._search import Bought, Tuning
+from stopgap.benchmarks.tuning._trial import Figures, split
 from stopgap.fillers import Config, overlaid
 
 from .._toml import as_toml
