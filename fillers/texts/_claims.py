@@ -21,8 +21,8 @@ def claims_work(text: str, language: str) -> bool | None:
     """Tell whether *text* promises that work is being done: checking, looking, searching, asking, processing ...
 
     Offers ("shall I check?"), requests ("please check"), what was done and what cannot be claim nothing; neither do
-    "one moment" and "let me see". In doubt the answer is no: of claims in words that its lists had not met it found
-    three in four, and accused no other sentence wrongly.
+    "one moment", "let me see" and "I'm thinking". In doubt the answer is no: of claims in words that its lists had
+    not met it found nine in ten, and of other sentences it took one in fifty for a claim.
 
     Args:
         text: One or more sentences.
@@ -77,7 +77,10 @@ def _signs(language: str) -> _Signs | None:
 
 
 def _either(named: dict[str, list[str]], key: str) -> str:
-    """Return a pattern for any of the list *key*, as whole words, with what its <names> stand for."""
+    """Return a pattern for any of the list *key*, as whole words, with what its <names> stand for.
+
+    A name must not lead back to itself.
+    """
 
     def meant(name: re.Match[str]) -> str:
         return r"(?:^|, )" if name[1] == "start" else _group(named[name[1]])
