@@ -22,7 +22,7 @@ def claims_work(text: str, language: str) -> bool | None:
 
     Offers ("shall I check?"), requests ("please check"), what was done and what cannot be claim nothing; neither do
     "one moment", "let me see" and "I'm thinking". In doubt the answer is no: of claims in words that its lists had
-    not met it found nine in ten, and of other sentences it took one in fifty for a claim.
+    not met it found nine in ten, and it took one in fifty other sentences for a claim.
 
     Args:
         text: One or more sentences.
