@@ -1,15 +1,13 @@
 """How good cut marks are that are found from the sound alone, where a synthesiser tells the truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from stopgap.audio_assets._festival import KAL, SLT, FestivalError, Line, Speech, speak
-from stopgap.audio_assets._finish import RATE
-from stopgap.fillers import Kind, PreparationSettings, Samples, UsageError
+from stopgap.fillers import Kind, PreparationSettings
 from stopgap.fillers.preparation import Levels, levels_of, prepare
-from stopgap.fillers.texts import read_bank
+
+from ._marks_lines import ESPEAK_PACES, ESPEAK_VOICES, FESTIVAL_VOICES, Speaker, Take, speakers
 
 NEAR_MS = 40.0
 """ms from a word's true end within which a mark counts as right."""
@@ -17,10 +15,12 @@ NEAR_MS = 40.0
 
 @dataclass(frozen=True, slots=True)
 class MarksRow:
-    """The marks of one voice."""
+    """The marks of one Festival voice, or of all espeak-ng's in a language."""
 
     voice: str
+    language: str
     lines: int
+    """In each voice at each pace anew."""
     word_ends: int
     """Within lines: the last one's end is no question."""
     marks: int
@@ -34,41 +34,38 @@ class MarksRow:
         return asdict(self)
 
 
-def measure_marks(advance: Callable[[int], None] = lambda steps: None) -> list[MarksRow]:
-    """Have Festival's two voices speak the English texts of several words, and compare marks with its word ends.
+def steps() -> int:
+    """Return how often `measure_marks` calls *advance*."""
+    return len(FESTIVAL_VOICES) + sum(len(voices) * len(ESPEAK_PACES) for voices in ESPEAK_VOICES.values())
+
+
+def measure_marks(advance: Callable[[int], None] = lambda steps: None, *, development: bool = False) -> list[MarksRow]:
+    """Have Festival and espeak-ng speak texts of several words, and compare marks with their word ends.
 
     Args:
-        advance: Called with 1 after each voice.
+        advance: Called with 1 after each voice and pace.
+        development: Speak sentences by which the method may be changed, not those by which it is judged.
 
     Raises:
-        UsageError: if Festival or a voice is not installed.
+        UsageError: if espeak-ng's library, Festival or a voice is not installed.
     """
-    texts = [line.text for line in read_bank("en").lines if len(line.text.split()) > 1]
-    rows = []
-    for voice in (SLT, KAL):
-        try:
-            said = speak(voice, {str(number): Line(text) for number, text in enumerate(texts)})
-        except FestivalError as exc:
-            raise UsageError(str(exc)) from exc
-        speeches = [(text, said[str(number)]) for number, text in enumerate(texts)]
-        rows.append(_row(voice, [(text, speech) for text, speech in speeches if _told(text, speech)]))
+    return [_row(speaker, advance) for speaker in speakers(development=development)]
+
+
+def _row(speaker: Speaker, advance: Callable[[int], None]) -> MarksRow:
+    lines = word_ends = 0
+    found: list[tuple[float, int]] = []
+    for voice in speaker.voices:
+        takes = voice()
+        lines += len(takes)
+        word_ends += sum(len(take.ends_s) - 1 for take in takes)
+        found += _found(takes, speaker.language)
         advance(1)
-    return rows
-
-
-def _told(text: str, speech: Speech) -> bool:
-    """Whether Festival read as many words as are written."""
-    return len(speech.word_ends) == len(text.split())
-
-
-def _row(voice: str, speeches: list[tuple[str, Speech]]) -> MarksRow:
-    settings = PreparationSettings()
-    levels = levels_of(((_samples(speech), RATE, Kind.PHRASE) for _, speech in speeches), settings)
-    found = [mark for text, speech in speeches for mark in _marks(text, speech, levels, settings)]
     return MarksRow(
-        voice=voice.removeprefix("voice_"),
-        lines=len(speeches),
-        word_ends=sum(len(speech.word_ends) - 1 for _, speech in speeches),
+        voice=speaker.name,
+        language=speaker.language,
+        lines=lines,
+        word_ends=word_ends,
         marks=len(found),
         near=sum(abs(off_ms) <= NEAR_MS for off_ms, _ in found),
         over=sum(words > 0 for _, words in found),
@@ -76,16 +73,21 @@ def _row(voice: str, speeches: list[tuple[str, Speech]]) -> MarksRow:
     )
 
 
-def _marks(text: str, speech: Speech, levels: Levels, settings: PreparationSettings) -> Iterator[tuple[float, int]]:
+def _found(takes: Sequence[Take], language: str) -> Iterator[tuple[float, int]]:
+    settings = PreparationSettings()
+    levels = levels_of(((take.samples, take.rate, Kind.PHRASE) for take in takes), settings)
+    for take in takes:
+        yield from _marks(take, language, levels, settings)
+
+
+def _marks(take: Take, language: str, levels: Levels, settings: PreparationSettings) -> Iterator[tuple[float, int]]:
     """Yield, for each mark within the line, the ms to the nearest word's end and the words counted too many."""
-    prepared = prepare(_samples(speech), RATE, kind=Kind.PHRASE, text=text, levels=levels, settings=settings)
+    prepared = prepare(
+        take.samples, take.rate, kind=Kind.PHRASE, text=take.text, language=language, levels=levels, settings=settings
+    )
     trimmed_ms = next((step.facts["start_ms"] for step in prepared.steps if step.step == "trim"), 0.0)
-    ends_ms = [1000 * end for end in speech.word_ends]
+    ends_ms = [1000 * end for end in take.ends_s]
     for mark in prepared.cut_marks[:-1]:
         at_ms = mark.ms + trimmed_ms
         spoken = sum(end <= at_ms + NEAR_MS for end in ends_ms)
         yield min((at_ms - end for end in ends_ms), key=abs), mark.words - spoken
-
-
-def _samples(speech: Speech) -> Samples:
-    return np.asarray(speech.samples, np.float32)
