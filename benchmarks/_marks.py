@@ -1,13 +1,13 @@
 """How good cut marks are that are found from the sound alone, where a synthesiser tells the truth."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from stopgap.fillers import Kind, PreparationSettings
 from stopgap.fillers.preparation import Levels, levels_of, prepare
 
-from ._marks_lines import ESPEAK_PACES, ESPEAK_VOICES, FESTIVAL_VOICES, Speaker, Take, speakers
+from ._marks_lines import Speaker, Take
 
 NEAR_MS = 40.0
 """ms from a word's true end within which a mark counts as right."""
@@ -34,22 +34,17 @@ class MarksRow:
         return asdict(self)
 
 
-def steps() -> int:
-    """Return how often `measure_marks` calls *advance*."""
-    return len(FESTIVAL_VOICES) + sum(len(voices) * len(ESPEAK_PACES) for voices in ESPEAK_VOICES.values())
-
-
-def measure_marks(advance: Callable[[int], None] = lambda steps: None, *, development: bool = False) -> list[MarksRow]:
-    """Have Festival and espeak-ng speak texts of several words, and compare marks with their word ends.
+def measure_marks(speakers: Iterable[Speaker], advance: Callable[[int], None] = lambda steps: None) -> list[MarksRow]:
+    """Have *speakers* say their lines, and compare marks with the word ends that they tell.
 
     Args:
-        advance: Called with 1 after each voice and pace.
-        development: Speak sentences by which the method may be changed, not those by which it is judged.
+        speakers: As `find_speakers` returns them.
+        advance: Called with 1 after each of their voices.
 
     Raises:
-        UsageError: if espeak-ng's library, Festival or a voice is not installed.
+        UsageError: if Festival or a voice is not installed.
     """
-    return [_row(speaker, advance) for speaker in speakers(development=development)]
+    return [_row(speaker, advance) for speaker in speakers]
 
 
 def _row(speaker: Speaker, advance: Callable[[int], None]) -> MarksRow:

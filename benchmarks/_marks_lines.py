@@ -1,7 +1,7 @@
 """Lines that synthesisers say and tell of where each word ends: what cut marks are measured with."""
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -52,19 +52,27 @@ class Speaker:
     written. It raises a `UsageError` if it is not installed."""
 
 
-def speakers(*, development: bool = False) -> list[Speaker]:
-    """Return all that are measured.
+def find_speakers(languages: Collection[str] = (), *, development: bool = False) -> list[Speaker]:
+    """Return who speaks in *languages*.
 
     Args:
+        languages: Without regions; none: all that there are.
         development: Have them say sentences by which the method may be changed.
 
     Raises:
-        UsageError: if espeak-ng is not installed.
+        UsageError: if espeak-ng is not installed, or does not speak one of *languages* here.
     """
+    unknown = sorted(set(languages) - set(ESPEAK_VOICES))
+    if unknown:
+        raise UsageError(f"there are no sentences in {unknown[0]!r}; write one of {', '.join(ESPEAK_VOICES)}")
     load_espeak()
-    said = {language: sentences(language, development=development) for language in ESPEAK_VOICES}
+    said = {
+        language: sentences(language, development=development)
+        for language in ESPEAK_VOICES
+        if language in languages or not languages
+    }
     return [
-        *(_festival_speaker(voice, said["en"]) for voice in FESTIVAL_VOICES),
+        *(_festival_speaker(voice, said["en"]) for voice in FESTIVAL_VOICES if "en" in said),
         *(_espeak_speaker(language, lines) for language, lines in said.items()),
     ]
 

@@ -9,6 +9,10 @@ from ._options import JsonOption
 
 
 def marks(
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", help="de, en, es, fr, pt or ru; may be repeated. Default: all."),
+    ] = None,
     development: Annotated[
         bool, typer.Option("--development", help="Have the sentences said by which the method may be changed.")
     ] = False,
@@ -21,10 +25,12 @@ def marks(
     three voices at two paces each. The method is judged by these sentences and not to be changed by them: --development
     has others for that. Festival, its voices and espeak-ng must be installed.
     """
-    from stopgap.benchmarks._marks import NEAR_MS, measure_marks, steps
+    from stopgap.benchmarks._marks import NEAR_MS, measure_marks
+    from stopgap.benchmarks._marks_lines import find_speakers
 
-    with progress("measuring", steps()) as advance:
-        rows = measure_marks(advance, development=development)
+    speakers = find_speakers(language or (), development=development)
+    with progress("measuring", sum(len(speaker.voices) for speaker in speakers)) as advance:
+        rows = measure_marks(speakers, advance)
     if as_json:
         print_json([row.as_dict() for row in rows])
         return
