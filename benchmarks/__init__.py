@@ -1,15 +1,18 @@
 """Traces of real waits, replay through the real engine, and the figures it answers to."""
 
-from ._heard import sounds_of
-from ._ladders import LadderShape, best_ladder, ladder_grid
-from ._policies import BEST_LADDER, NAMES, Contender, check_policies, contender
-from ._replay import POLICIES, ReplayedTurn, benchmark_config, replay, write_jsonl
-from ._score import Score, score
-from ._trace import TraceTurn, read_trace
-from ._tracecheck import TraceCheck, check_trace
-from ._traceconvert import convert_trace
-from ._tracerows import BUNDLED, bundled_trace
-from ._tracestats import WaitStats, trace_stats
+from .policies import BEST_LADDER, NAMES, Contender, LadderShape, best_ladder, check_policies, contender, ladder_grid
+from .replays import POLICIES, ReplayedTurn, Score, benchmark_config, replay, score, sounds_of, write_jsonl
+from .traces import (
+    BUNDLED,
+    TraceCheck,
+    TraceTurn,
+    WaitStats,
+    bundled_trace,
+    check_trace,
+    convert_trace,
+    read_trace,
+    trace_stats,
+)
 
 __all__ = [
     "BEST_LADDER",

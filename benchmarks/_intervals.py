@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._heard import Floats
+from ._arrays import Floats
 
 RESAMPLES = 2000
 SEED = 20260401

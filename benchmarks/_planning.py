@@ -13,8 +13,8 @@ from stopgap.engine.planning import Planner, Situation, playable_clips
 from stopgap.engine.prediction import Context, LatencyPredictor, Lesson
 from stopgap.fillers import Clip, ClipBank, Config, Override
 
-from ._replay import benchmark_config, replay
-from ._trace import TraceTurn, read_trace
+from .replays import benchmark_config, replay
+from .traces import TraceTurn, read_trace
 
 RATE = 24_000
 PAUSE_S = 0.002

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..fillers import Clip, ClipBank, Config, Costs, Limits
+from ..fillers import Clip, ClipBank, Config, Costs, Limits, Override
 from ._behaving import InForce
 from ._clock import Clock
 from ._listeners import Listeners
+from ._phrases import NamedPhrases
 from ._work import Work
 from .planning import Ladder, Mixture, Planner, Restraint, playable_clips
 from .prediction import LatencyPredictor
@@ -39,6 +40,18 @@ class Log(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Repertoire:
+    """What there is to play in a turn."""
+
+    every: tuple[Clip, ...]
+    """All of the bank's clips, as they were then."""
+    clips: tuple[Clip, ...]
+    """Those that may be played."""
+    override: Override
+    """What agent, tool and behaviour say of fillers; phrases that no clip has are not among the behaviour's."""
+
+
 @dataclass(slots=True)
 class Engine:
     """The parts of one manager."""
@@ -63,8 +76,8 @@ class Engine:
     """Where turns are recorded."""
     counters: dict[str, int] = field(default_factory=dict)
     _under: dict[tuple[str, int], tuple[Limits, Costs]] = field(default_factory=dict)
-    _playable: dict[tuple[object, ...], tuple[tuple[Clip, ...], tuple[Clip, ...]]] = field(default_factory=dict)
-    """What may be played, and all clips that there were then."""
+    _repertoires: dict[tuple[object, ...], Repertoire] = field(default_factory=dict)
+    _phrases: NamedPhrases = field(default_factory=NamedPhrases)
 
     def count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
@@ -84,7 +97,7 @@ class Engine:
             found = self._under[behavior.key] = self.config.under(behavior.rule)
         return found
 
-    def clips(
+    def repertoire(
         self,
         rate: int,
         *,
@@ -94,15 +107,16 @@ class Engine:
         tool: str | None,
         tool_runs: bool,
         behavior: InForce | None,
-    ) -> tuple[Clip, ...]:
-        """Return what may be played in such a turn; asked again, the same tuple, until the bank has other clips."""
-        playable, every = self._playable, self.bank.clips(rate)  # in this order: what is forgotten meanwhile stays so
+    ) -> Repertoire:
+        """Return what there is for such a turn; asked again, the same one, until the bank has other clips."""
+        known, every = self._repertoires, self.bank.clips(rate)  # in this order: what is forgotten meanwhile stays so
         key = (rate, language, voice, agent, tool, tool_runs, None if behavior is None else behavior.key)
-        found = playable.get(key)
-        if found is None or found[0] is not every:
-            if len(playable) > 1024:
-                playable.clear()
-            override = self.config.override(agent, tool, None if behavior is None else behavior.rule)
+        found = known.get(key)
+        if found is None or found.every is not every:
+            if len(known) > 1024:
+                known.clear()
+            rule = None if behavior is None else self._phrases.present(behavior, every)
+            override = self.config.override(agent, tool, rule)
             fitting = playable_clips(
                 every,
                 self.config,
@@ -111,12 +125,12 @@ class Engine:
                 voice=voice,
                 tool_runs=tool_runs,
             )
-            found = playable[key] = every, fitting
-        return found[1]
+            found = known[key] = Repertoire(every, fitting, override)
+        return found
 
     def forget_clips(self) -> None:
         """Let go of what was made of the bank's former clips."""
-        self._playable = {}
+        self._repertoires = {}
         for policy in self.mixture.policies:
             if isinstance(policy, Planner):
                 policy.forget_clips()

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..fillers import Clip, ClipBank, Config, ConfigError, OutputError, load_config, matching_phrases
+from ..fillers import Clip, ClipBank, Config, ConfigError, OutputError, absent_phrases, load_config
 from ._clock import Clock, MonotonicClock, VirtualClock
 from ._engine import Engine
 from ._keeping import Keeper, WaitsKeeper
@@ -305,9 +305,9 @@ def _check_phrases(config: Config, clips: Sequence[Clip]) -> None:
             wanted.append((f"behaviors.{name}.alternatives[{place}].fillers.phrases", other.fillers.phrases))
     wanted += [(f"ladder[{place}].phrases", step.phrases) for place, step in enumerate(config.ladder)]
     for where, phrases in wanted:
-        for place, phrase in enumerate(phrases or ()):
-            if not matching_phrases(clips, (phrase,)):
-                raise ConfigError(
-                    f"{where}[{place}] = {phrase!r} is the text or id of no clip in {', '.join(config.packs)}; "
-                    "see `stopgap pack list`, or add a clip"
-                )
+        absent = absent_phrases(clips, phrases or ())
+        if phrases and absent:
+            raise ConfigError(
+                f"{where}[{phrases.index(absent[0])}] = {absent[0]!r} is the text or id of no clip in "
+                f"{', '.join(config.packs)}; see `stopgap pack list`, or add a clip"
+            )

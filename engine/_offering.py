@@ -65,11 +65,11 @@ class OfferedTurn(PassedTurn):
     def _clip_that_says(self, text: str) -> Clip | None:
         """Return a spoken clip of the packs, in the turn's language and voice, with just this text."""
         context = self._state.context
-        clips = self._engine.clips(
+        repertoire = self._engine.repertoire(
             self._line.rate, language=self._language, voice=self._voice,
             agent=context.agent, tool=context.tool, tool_runs=True, behavior=self._behaving.in_force,
         )  # fmt: skip
-        return next((clip for clip in matching_phrases(clips, [text]) if clip.kind.spoken), None)
+        return next((clip for clip in matching_phrases(repertoire.clips, [text]) if clip.kind.spoken), None)
 
 
 def offered_clip(audio: Any, rate: int | None, to_rate: int, *, text: str | None, kind: Kind) -> Clip:

@@ -291,10 +291,11 @@ class Prompter:
         until, last_end = heard.until, heard.last_end
         wait_age = max(0.0, origin - state.wait.began_at - self._held_s)
         quiet_from = max(last_end, state.wait.began_at, self._resumed_at)
-        clips = self._engine.clips(
+        repertoire = self._engine.repertoire(
             line.rate, language=self._language, voice=self._voice,
             agent=context.agent, tool=context.tool, tool_runs=tool_at is not None, behavior=in_force,
         )  # fmt: skip
+        clips = repertoire.clips
         if state.status == "tentative":
             clips = tuple(clip for clip in clips if clip.kind in config.tentative_kinds)
         return Situation(
@@ -304,7 +305,7 @@ class Prompter:
             wait_age_s=wait_age,
             tool_age_s=None if tool_at is None else origin - tool_at,
             clips=clips,
-            override=config.override(context.agent, context.tool, None if in_force is None else in_force.rule),
+            override=repertoire.override,
             spoken=heard.spoken,
             spoken_left=line.conversation.left(origin, limits, heard.spoken),
             recent=line.conversation.recent(origin, self._number),

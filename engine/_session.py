@@ -122,7 +122,7 @@ class Session:
             user_said: What the user said, if that is known already: behaviours may be triggered by it. Else see
                 `Turn.user_said`.
             behaviors: Further ones, behind those of the configuration. A name and a version stand for one content
-                only. None: none.
+                only. A phrase that no clip has is passed over, with one logged warning. None: none.
             id: Name in the turn record; None: counted.
 
         Raises:

@@ -121,6 +121,10 @@ class TurnSounds:
         until_end = until if until > -math.inf else None
         return Standing(spoken, lines[Kind.PHRASE], lines[Kind.PROGRESS], bed, until_end, last_end, latest_start)
 
+    def clips(self) -> tuple[Clip, ...]:
+        """Return the clips that have started, in the order of `records`."""
+        return tuple(played.clip for played in self._played.values())
+
     def silence(self, start: float, end: float, ambience_credit: float) -> float:
         """Return the s from *start* to *end*, a bed's time discounted."""
         covered = 0.0

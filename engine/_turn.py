@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, C
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from ..fillers import UsageError
+from ..fillers import Clip, UsageError
 from ._told import ToldTurn
 from ._watch import ToolRun, reason_of, tokens, tokens_async, write_all, write_all_async
 from .mixer import Tell
@@ -228,6 +228,13 @@ class Turn(ToldTurn):
         with self._line.lock:
             self._line.sync()
             return self._record()
+
+    @property
+    def clips_started(self) -> tuple[Clip, ...]:
+        """The clips of the fillers that have started, as in the record: the bank may have others by now."""
+        with self._line.lock:
+            self._line.sync()
+            return self._sounds.clips()
 
     def __enter__(self) -> Self:
         return self

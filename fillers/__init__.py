@@ -38,7 +38,7 @@ from ._manifest import (
 from ._override import Alternative, Behavior, ConfiguredBehavior, Count, FillerOverride, LimitsOverride, Override
 from ._preparation import PreparationSettings
 from ._problems import problems
-from ._selection import NO_LANGUAGE, Selector, Wanted, matching_phrases, usable_clips
+from ._selection import NO_LANGUAGE, Selector, Wanted, absent_phrases, matching_phrases, usable_clips
 from ._triggers import Signals
 from ._validation import Section, read_toml, validated
 
@@ -87,6 +87,7 @@ __all__ = [
     "TraceError",
     "UsageError",
     "Wanted",
+    "absent_phrases",
     "bundled_folder",
     "bundled_packs",
     "checked_shares",

@@ -1,5 +1,6 @@
 """What differs for an agent, a tool, or a behaviour that was triggered."""
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -92,6 +93,14 @@ class Behavior(Section):
         """
         left = Patience() if patience is None else patience
         return any(trigger.fires(signals, left) for trigger in self._parsed)
+
+    def without(self, phrases: Collection[str]) -> "Behavior":
+        """Return it as if it did not name *phrases*; where it names no others, as if it named none at all."""
+        fillers = self.fillers.model_dump(exclude_unset=True)
+        left = tuple(phrase for phrase in fillers.pop("phrases", None) or () if phrase not in phrases)
+        if left:
+            fillers["phrases"] = left
+        return self.model_copy(update={"fillers": FillerOverride(**fillers)})
 
 
 class Alternative(Behavior):

@@ -25,7 +25,11 @@ def _with_bar(items: Sequence[Item], name: str, done: int) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    if not console.is_interactive:  # a terminal without a cursor, where rich would leave an empty line
+        yield from items[done:]
+        return
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"loading {name}", total=len(items), completed=done)
         for item in items[done:]:
             yield item

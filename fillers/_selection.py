@@ -38,6 +38,14 @@ def matching_phrases(clips: Iterable[Clip], phrases: Collection[str] | None) -> 
     return tuple(clip for clip in clips if _plain(clip.id) in wanted or _plain(clip.text or "") in wanted)
 
 
+def absent_phrases(clips: Iterable[Clip], phrases: Collection[str]) -> tuple[str, ...]:
+    """Return those of *phrases* that are the text or id of none of *clips*; compared as `matching_phrases` does."""
+    if not phrases:
+        return ()
+    present = {_plain(name) for clip in clips for name in (clip.id, clip.text or "")} - {""}
+    return tuple(phrase for phrase in phrases if _plain(phrase) not in present)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a cue asks for."""

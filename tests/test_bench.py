@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stopgap.benchmarks import _jack
-from stopgap.benchmarks._loads import LOADS, Load
-from stopgap.benchmarks._measure import CALL, Calls, Spread, callback_figures, device_times, match, onsets
-from stopgap.benchmarks._output import OutputReport, Row, measure_output, verdicts
-from stopgap.benchmarks._sounds import ARMED, LEVELS, LOOP, THRESHOLD, TRIGGERED, code_of
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.output import _jack
+from stopgap.benchmarks.output._loads import LOADS, Load
+from stopgap.benchmarks.output._measure import CALL, Calls, callback_figures, device_times, match, onsets
+from stopgap.benchmarks.output._output import OutputReport, Row, measure_output, verdicts
+from stopgap.benchmarks.output._sounds import ARMED, LEVELS, LOOP, THRESHOLD, TRIGGERED, code_of
 from stopgap.cli import main
 from stopgap.engine.mixer import native_available
 from stopgap.fillers import OutputError, UsageError
@@ -194,9 +195,9 @@ def test_a_row_survives_its_way_from_one_process_to_another() -> None:
 def test_a_report_is_written_for_people_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Misses are said plainly."""
     pytest.importorskip("matplotlib")
-    from stopgap.cli._benchplot import plot_output
-    from stopgap.cli._benchtable import callback_table, delay_table, sentences, verdict_table
     from stopgap.cli._console import print_table
+    from stopgap.cli.bench._outputplot import plot_output
+    from stopgap.cli.bench._outputtable import callback_table, delay_table, sentences, verdict_table
 
     report = OutputReport("a server", BLOCK, (row(xruns=3), row("nothing")), ("rtmixer: not installed",))
     for table in (callback_table, delay_table, verdict_table):

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 import pytest
 from speech_rig import need
-from stopgap.benchmarks import _espeak
-from stopgap.benchmarks._espeak import Event, Utterance, load_espeak
-from stopgap.benchmarks._espeak_words import word_ends
-from stopgap.benchmarks._marks import measure_marks
-from stopgap.benchmarks._marks_lines import ESPEAK_VOICES, find_speakers, sentences
+from stopgap.benchmarks.marks import _espeak
+from stopgap.benchmarks.marks._espeak import Event, Utterance, load_espeak
+from stopgap.benchmarks.marks._lines import ESPEAK_VOICES, find_speakers, sentences
+from stopgap.benchmarks.marks._marks import measure_marks
+from stopgap.benchmarks.marks._wordends import word_ends
 from stopgap.cli import main
 from stopgap.fillers import UsageError
 
@@ -110,7 +110,7 @@ def test_sentences(language: str) -> None:
 
 def test_every_written_sentence_is_used() -> None:
     """What the file has is what is said: no language is forgotten in it."""
-    written = tomllib.loads((files("stopgap.benchmarks") / "marks.toml").read_text(encoding="utf-8"))
+    written = tomllib.loads((files("stopgap.benchmarks") / "data/marks.toml").read_text(encoding="utf-8"))
     assert set(written["development"]) == set(ESPEAK_VOICES)
     assert set(written["held_out"]) == {"ru"}
 

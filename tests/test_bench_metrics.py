@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import Run
 from service_helpers import NewUrl
-from stopgap.benchmarks._measure import Spread
-from stopgap.benchmarks._metricsbench import MetricsReport, Timing, measure_metrics, steps
-from stopgap.benchmarks._metricspages import PageTimes
-from stopgap.benchmarks._metricsturns import VERSIONS, sample_conversations
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.metrics._bench import MetricsReport, Timing, measure_metrics, steps
+from stopgap.benchmarks.metrics._pages import PageTimes
+from stopgap.benchmarks.metrics._turns import VERSIONS, sample_conversations
 from stopgap.engine.metrics import builtin_metrics
 from stopgap.engine.service.metrics._evaluating import Evaluating
 from stopgap.engine.service.metrics._reporting import Reporting

@@ -8,9 +8,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from stopgap.benchmarks import _mixing, _mixing_peers
-from stopgap.benchmarks._mixing import ENTRANTS, RATES, measure_mixing, steps
-from stopgap.benchmarks._mixing_engines import (
+from stopgap.benchmarks.mixing import _mixing, _peers
+from stopgap.benchmarks.mixing._engines import (
     CLIP_UNDER_SPEECH,
     VOICES_AND_REPLY,
     OwnRig,
@@ -21,7 +20,7 @@ from stopgap.benchmarks._mixing_engines import (
     pcm_frames,
     timed,
 )
-from stopgap.benchmarks._mixing_figures import (
+from stopgap.benchmarks.mixing._figures import (
     BATCH,
     LIVEKIT,
     PIPECAT,
@@ -31,8 +30,9 @@ from stopgap.benchmarks._mixing_figures import (
     times_of,
     times_of_written,
 )
-from stopgap.benchmarks._mixing_peers import LiveKitRig, MissingPeerError, PipecatRig
-from stopgap.benchmarks._mixing_render import RenderTimes, measure_render
+from stopgap.benchmarks.mixing._mixing import ENTRANTS, RATES, measure_mixing, steps
+from stopgap.benchmarks.mixing._peers import LiveKitRig, MissingPeerError, PipecatRig
+from stopgap.benchmarks.mixing._render import RenderTimes, measure_render
 from stopgap.cli import main
 from stopgap.engine.mixer import NativeMixer, ReferenceMixer, native_available
 from stopgap.fillers import ClipBank, UsageError
@@ -58,7 +58,7 @@ def hide_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(distribution: str) -> str:
         raise PackageNotFoundError(distribution)
 
-    monkeypatch.setattr(_mixing_peers, "version", absent)
+    monkeypatch.setattr(_peers, "version", absent)
 
 
 def test_sessions_per_core_is_sound_made_over_time_taken() -> None:
@@ -161,7 +161,7 @@ def test_peers_that_are_missing_say_how_to_get_them(monkeypatch: pytest.MonkeyPa
 
 def test_a_peer_that_cannot_be_imported_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed for another Python, or half."""
-    monkeypatch.setattr(_mixing_peers, "version", lambda distribution: "1.0")
+    monkeypatch.setattr(_peers, "version", lambda distribution: "1.0")
     monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     with pytest.raises(MissingPeerError, match=r"livekit\.rtc cannot be imported"):
         LiveKitRig(CLIP, 24_000, 1)
@@ -188,7 +188,7 @@ def fake_pipecat(monkeypatch: pytest.MonkeyPatch, volume: float) -> None:
     loguru.logger = type("Logger", (), {"disable": lambda self, name: None})()  # type: ignore[attr-defined]
     for name, stand_in in (("pipecat", ModuleType("pipecat")), (module.__name__, module), ("loguru", loguru)):
         monkeypatch.setitem(sys.modules, name, stand_in)
-    monkeypatch.setattr(_mixing_peers, "version", lambda distribution: "1.14.0")
+    monkeypatch.setattr(_peers, "version", lambda distribution: "1.14.0")
 
 
 def test_a_peer_is_measured_at_the_speech_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from stopgap.benchmarks._measure import Spread
-from stopgap.benchmarks._plugins import PluginReport, PluginRow
+from stopgap.benchmarks._spread import Spread
+from stopgap.benchmarks.plugins._plugins import PluginReport, PluginRow
 
 
 def row(p99: float, limit: float | None = 40.0, other: float | None = None, *, added: bool = False) -> PluginRow:

@@ -14,7 +14,7 @@ from compare_rig import SHARES, records, write
 from hypothesis import given
 from hypothesis import strategies as st
 from stopgap import ClipBank, TurnRecord
-from stopgap.benchmarks._binomial import share_interval
+from stopgap.benchmarks.listening._binomial import share_interval
 from stopgap.engine.metrics import (
     ArmStats,
     Boolean,

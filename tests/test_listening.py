@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 from stopgap.benchmarks import TraceTurn, benchmark_config, read_trace
-from stopgap.benchmarks._binomial import even_odds_p, share_interval
-from stopgap.benchmarks._learned import LearnedTrace
-from stopgap.benchmarks._listening import LONGEST_S, listening_pairs
-from stopgap.benchmarks._listening_page import page
-from stopgap.benchmarks._listening_set import Side, write_set
-from stopgap.benchmarks._loudness import PEAK_DBFS, TARGET_DBFS, loudness, matched
+from stopgap.benchmarks.listening._binomial import even_odds_p, share_interval
+from stopgap.benchmarks.listening._listening import LONGEST_S, listening_pairs
+from stopgap.benchmarks.listening._loudness import PEAK_DBFS, TARGET_DBFS, loudness, matched
+from stopgap.benchmarks.listening._page import page
+from stopgap.benchmarks.listening._set import Side, write_set
+from stopgap.benchmarks.replays import LearnedTrace
 from stopgap.fillers import OutputError, Samples, TraceError, UsageError
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms\n"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import Run
-from stopgap.cli._packpreviewsound import COLUMNS, HEIGHT, Sound
+from stopgap.cli.pack._previewsound import COLUMNS, HEIGHT, Sound
 from stopgap.fillers import Manifest, bundled_folder, read_manifest
 
 NASTY = "</p></title></script><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"

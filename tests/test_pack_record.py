@@ -266,7 +266,7 @@ def test_formats_of_the_command_are_those_of_the_library() -> None:
     """They are written twice, since the command's help must not load numpy."""
     from typing import get_args
 
-    from stopgap.cli._packrecord import AudioFormat
+    from stopgap.cli.pack._record import AudioFormat
 
     assert [form.value for form in AudioFormat] == list(get_args(TtsFormat))
 

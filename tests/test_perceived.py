@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stopgap.benchmarks import NAMES, TraceTurn, benchmark_config, read_trace, replay
-from stopgap.benchmarks._empirical import running_quantiles
-from stopgap.benchmarks._heard import heard, pinball, within
 from stopgap.benchmarks._intervals import Bootstrap, Estimate
-from stopgap.benchmarks._ladders import LadderShape, best_ladders, ladder_grid
-from stopgap.benchmarks._perceived import Outcome, compare, rounds
-from stopgap.benchmarks._perceived_figures import (
+from stopgap.benchmarks.perceived._empirical import running_quantiles
+from stopgap.benchmarks.perceived._figures import (
     Verdict,
     conversation_s,
     cost_ratio,
@@ -23,10 +20,12 @@ from stopgap.benchmarks._perceived_figures import (
     sliding_coverage,
     verdicts,
 )
-from stopgap.benchmarks._perceived_report import PerceivedReport, TraceReport
-from stopgap.benchmarks._settings import DEFAULT, LIMITED, NO_CREDIT, settings
-from stopgap.benchmarks._slowdown import change_of, slowed
-from stopgap.benchmarks._workers import Grounds
+from stopgap.benchmarks.perceived._perceived import Outcome, compare, rounds
+from stopgap.benchmarks.perceived._report import PerceivedReport, TraceReport
+from stopgap.benchmarks.perceived._settings import DEFAULT, LIMITED, NO_CREDIT, settings
+from stopgap.benchmarks.policies import LadderShape, best_ladders, ladder_grid
+from stopgap.benchmarks.replays import Grounds, heard, pinball, within
+from stopgap.benchmarks.traces import change_of, slowed
 from stopgap.cli import main
 from stopgap.fillers import ClipBank, Costs, Kind
 
@@ -414,7 +413,7 @@ class _Page(HTMLParser):
 def test_the_page_needs_nothing_else(compared: TraceReport) -> None:
     """No script, nothing to fetch, five pictures with ids of their own, all tables; it repeats itself."""
     pytest.importorskip("matplotlib")
-    from stopgap.cli._perceivedhtml import page
+    from stopgap.cli.bench._perceivedhtml import page
 
     report = PerceivedReport((replace(compared, trace="<a & b>"),), True, 0.0, 0)
     text = page(report)
@@ -435,7 +434,7 @@ def test_the_page_needs_nothing_else(compared: TraceReport) -> None:
 def test_tables_fit_a_hundred_columns(compared: TraceReport) -> None:
     """With every policy and setting there is."""
     from rich.console import Console
-    from stopgap.cli._perceivedtable import tables
+    from stopgap.cli.bench._perceivedtable import tables
 
     found = compared.main.heard
     everyone = {name: found.get(name, found["ladder"]) for name in NAMES}

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 from stopgap.benchmarks import NAMES, TraceTurn, benchmark_config, contender, read_trace, score, sounds_of
-from stopgap.benchmarks._heard import heard
-from stopgap.benchmarks._hindsight import marginal
-from stopgap.benchmarks._ladders import LadderShape
-from stopgap.benchmarks._policies import missing_kinds
-from stopgap.benchmarks._replay import ReplayedTurn
-from stopgap.benchmarks._trace import TraceNews
+from stopgap.benchmarks.policies import LadderShape, marginal, missing_kinds
+from stopgap.benchmarks.replays import ReplayedTurn, heard
+from stopgap.benchmarks.traces import TraceNews
 from stopgap.cli import main
 from stopgap.fillers import ClipBank, Kind, UsageError
 

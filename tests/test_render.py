@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from stopgap.benchmarks import TraceTurn, benchmark_config
-from stopgap.benchmarks._render import LEVEL, RATE, REPLY_S, USER_S, placeholder, render_turn
+from stopgap.benchmarks.replays import LEVEL, RATE, REPLY_S, USER_S, placeholder, render_turn
 from stopgap.fillers import ClipBank, Samples
 
 

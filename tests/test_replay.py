@@ -20,7 +20,7 @@ from stopgap.benchmarks import (
     sounds_of,
     write_jsonl,
 )
-from stopgap.benchmarks._trace import TraceNews
+from stopgap.benchmarks.traces import TraceNews
 from stopgap.fillers import ClipBank, Config, Costs, Kind, UsageError
 
 FRAME_S = 1 / 24_000

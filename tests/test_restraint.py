@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stopgap.benchmarks._replay import benchmark_config, replay
-from stopgap.benchmarks._score import Score, score
-from stopgap.benchmarks._trace import TraceTurn
+from stopgap.benchmarks.replays import Score, benchmark_config, replay, score
+from stopgap.benchmarks.traces import TraceTurn
 from stopgap.engine.planning import Prices, Restraint
 from stopgap.engine.planning._restraint import DEAREST_DELAY, NEEDLESS_PRICE_S, STEP
 from stopgap.fillers import ClipBank, Limits

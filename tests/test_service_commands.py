@@ -166,7 +166,7 @@ def test_without_the_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def without(name: str, package: str | None = None) -> ModuleSpec | None:
         return None if name in ("sqlalchemy", "argon2") else found(name, package)
 
-    monkeypatch.setattr("stopgap.cli._serviceoptions.find_spec", without)
+    monkeypatch.setattr("stopgap.cli._extras.find_spec", without)
     for arguments in (["init"], ["migrate"], ["key", "list"]):
         ended = run("service", *arguments)
         assert ended.code == 2

@@ -119,7 +119,7 @@ def interact(
         with FillerManager(filler_config(base, services, bank.originals), clock=LoopClock(loop), bank=bank) as manager:
             pump, unit = Pump(manager.clock), MemoryUnit(release_s=slow_release_s)
             heard = Heard([], unit)
-            service = Service("desk", SETTINGS, agent, FillerContents(bank), pump, manager.clock, answer_s)
+            service = Service("desk", SETTINGS, agent, FillerContents(), pump, manager.clock, answer_s)
             request = AgentRequest("org", "0" * 24, "1" * 24, "desk", "voice" if voice else "text", message_type,
                                    text=None if audio else "Where is my order?", audio=audio)  # fmt: skip
             session = manager.session(SilentOutput(RATE, owns_reply=False), listener=heard)

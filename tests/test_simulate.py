@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from stopgap.benchmarks import ReplayedTurn, TraceTurn, benchmark_config, read_trace, replay, score
-from stopgap.benchmarks._score import score_of
-from stopgap.benchmarks._simulate import SimulatedTurn, Simulation, heard_on_paper, taught
-from stopgap.benchmarks._trace import TraceNews
+from stopgap.benchmarks.replays import SimulatedTurn, Simulation, heard_on_paper, score_of, taught
+from stopgap.benchmarks.traces import TraceNews
 from stopgap.engine.planning import Planner
 from stopgap.fillers import ClipBank, Config
 

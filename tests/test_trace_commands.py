@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stopgap.benchmarks import TraceTurn, WaitStats, check_trace, convert_trace, read_trace, replay, trace_stats
-from stopgap.benchmarks._tracestats import quantile_s, survival
+from stopgap.benchmarks.traces import quantile_s, survival
 from stopgap.engine import FillerManager, SilentOutput, VirtualClock
 from stopgap.fillers import ClipBank, Config, TraceError, UsageError
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stopgap.benchmarks import BUNDLED, TraceTurn, bundled_trace, read_trace
-from stopgap.benchmarks._trace import TraceNews
+from stopgap.benchmarks.traces import TraceNews
 from stopgap.fillers import TraceError
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms"

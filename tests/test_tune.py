@@ -19,16 +19,26 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stopgap.benchmarks._search import Bought, Choice, Tuning, plain_grid, tune
-from stopgap.benchmarks._space import MODES, differing, nested, starting_points, suggested
-from stopgap.benchmarks._study import Study, storage_at
-from stopgap.benchmarks._trace import TraceNews, TraceTurn
-from stopgap.benchmarks._trial import FRONT, Demands, Figures, Job, dominates, front, measure, split, with_settings
-from stopgap.benchmarks._tune_report import compared, sentences
-from stopgap.benchmarks._workers import Grounds
+from stopgap.benchmarks.replays import Grounds
+from stopgap.benchmarks.traces import TraceNews, TraceTurn
+from stopgap.benchmarks.tuning._report import compared, sentences
+from stopgap.benchmarks.tuning._search import Bought, Choice, Tuning, plain_grid, tune
+from stopgap.benchmarks.tuning._space import MODES, differing, nested, starting_points, suggested
+from stopgap.benchmarks.tuning._study import Study, storage_at
+from stopgap.benchmarks.tuning._trial import (
+    FRONT,
+    Demands,
+    Figures,
+    Job,
+    dominates,
+    front,
+    measure,
+    split,
+    with_settings,
+)
 from stopgap.cli import main
-from stopgap.cli._tunepage import page
-from stopgap.cli._tunetoml import tuned_toml
+from stopgap.cli.tune._page import page
+from stopgap.cli.tune._toml import tuned_toml
 from stopgap.fillers import ClipBank, Config, Kind, KindSettings, UsageError, load_config
 
 TURNS = 60

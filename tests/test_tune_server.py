@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 from postgres_server import Server, running_server
-from stopgap.benchmarks._study import storage_at
+from stopgap.benchmarks.tuning._study import storage_at
 
 HEADER = "turn_id,conversation_id,started_at,agent,tool,tool_started_ms,tool_ended_ms,reply_ready_ms,cancelled_ms\n"
 NAME = "calls ladder"

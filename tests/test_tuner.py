@@ -19,7 +19,7 @@ from stopgap.benchmarks import TraceTurn, read_trace
 from stopgap.benchmarks.tuner import MOST_TURNS, Tuned, Workbench, bound, server_of, tuner_app
 from stopgap.cli import main
 from stopgap.cli._toml import as_toml
-from stopgap.cli._tuner import SavedFile
+from stopgap.cli.tune._tuner import SavedFile
 from stopgap.fillers import Config, ConfigError, Kind, UsageError, load_config
 
 LADDER = {"mode": "ladder", "ladder": [{"after_ms": 450, "kind": "hesitation"}]}
@@ -305,7 +305,7 @@ def test_what_the_file_says_is_kept(text: str, tmp_path: Path) -> None:
 
 def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The exact command says how to get it."""
-    monkeypatch.setattr("stopgap.cli._tuner.find_spec", lambda name: None)
+    monkeypatch.setattr("stopgap.cli.tune._tuner.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as end:
         main(["tuner", "voice_mixed_dev", "--no-open"])
     assert end.value.code == 2

@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from stopgap.benchmarks import TraceTurn, read_trace
 from stopgap.benchmarks import replay as replayed
-from stopgap.benchmarks._trace import TraceNews
+from stopgap.benchmarks.traces import TraceNews
 from stopgap.engine import FillerManager, Session, SilentOutput, TurnRecord, VirtualClock
 from stopgap.engine import _rowbase as rowbase
 from stopgap.engine import _rowfile as rowfile

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from stopgap.engine.prediction import Context, LatencyPredictor
 
-from .._heard import Floats
-from .._trace import TraceNews, TraceTurn
+from .._arrays import Floats
+from ..traces import TraceNews, TraceTurn
 
 MOST_CONTEXTS = 100
 """Contexts that are shown, those with the most waits."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stopgap.engine.planning import PlannedCue, Sheet, Situation
 
-from .._simulate import SimulatedSound
+from ..replays import SimulatedSound
 
 NOW_S = 1e-6
 """s. Cues that started this little before a plan are part of it."""

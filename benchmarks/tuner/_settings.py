@@ -7,7 +7,7 @@ from typing import Any
 
 from stopgap.fillers import Config, Kind, UsageError, load_config, overlaid, read_toml
 
-from .._replay import benchmark_base
+from ..replays import benchmark_base
 
 CHANGEABLE: Mapping[str, Any] = {
     "mode": None,

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from stopgap.fillers import Samples, StopgapError
 
-from .._render import RATE
+from ..replays import RATE
 from ._guard import Guard
 from ._workbench import Workbench, plain_json
 

@@ -11,11 +11,8 @@ from stopgap.engine import FillerManager, VirtualClock
 from stopgap.engine.prediction import LatencyPredictor
 from stopgap.fillers import ClipBank, Config, Kind, Samples, UsageError
 
-from .._heard import Heard
-from .._render import render_turn
-from .._score import score_of
-from .._simulate import SimulatedSound, SimulatedTurn, Simulation, heard_on_paper, taught
-from .._trace import TraceTurn
+from ..replays import Heard, SimulatedSound, SimulatedTurn, Simulation, heard_on_paper, render_turn, score_of, taught
+from ..traces import TraceTurn
 from ._contexts import contexts_of
 from ._script import Script
 from ._settings import Tuned, shown

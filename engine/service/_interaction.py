@@ -128,15 +128,15 @@ class Interaction:
         if self._session.fillers_started == self._started:
             return
         self._started = self._session.fillers_started
-        sounds, contents = self._turn.record.sounds, self._service.contents
-        for sound in sounds[self._heard :]:
+        clips, contents = self._turn.clips_started, self._service.contents
+        for clip in clips[self._heard :]:
             since = None if self._sites.latest is None else self._sites.latest.model_dump(mode="json")
-            self._actions.add_filler(contents.of(sound.clip, "text"), sound.clip, since)
-            filler = contents.of(sound.clip, self._request.response_format)
+            self._actions.add_filler(contents.of(clip, "text"), clip.id, since)
+            filler = contents.of(clip, self._request.response_format)
             action = ActionTooLong(filler=filler, previously_started_event=since)
             if self._wants(action):
                 self._outbox.put_nowait(CurrentAgentAction(action=action).line())
-        self._heard = len(sounds)
+        self._heard = len(clips)
 
     # The agent ------------------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class Runtime:
         evaluating = Evaluating(database, Targets.of(fillers.limits))
         rules = RuleParts.of(database, secret, config.webhook_hosts, evaluates if evaluates is not None else evaluating)
         wake = rules.delivering.wake
-        pump, contents = Pump(manager.clock), FillerContents(bank)
+        pump, contents = Pump(manager.clock), FillerContents()
         services = {
             service_id(name, settings): Service(
                 name, settings, agents[name], contents, pump, manager.clock, config.answer_s

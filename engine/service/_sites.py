@@ -2,6 +2,7 @@
 
 import base64
 import io
+import weakref
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -95,29 +96,17 @@ def filler_content(clip: Clip, response_format: str) -> str:
 
 
 class FillerContents:
-    """What clips are as events carry them, each worked out once.
+    """What clips are as events carry them, each worked out once, and forgotten with its clip."""
 
-    Args:
-        bank: The clips.
-    """
+    def __init__(self) -> None:
+        self._known: weakref.WeakKeyDictionary[Clip, dict[str, str]] = weakref.WeakKeyDictionary()
 
-    def __init__(self, bank: ClipBank) -> None:
-        self._bank = bank
-        self._every: tuple[Clip, ...] = ()
-        self._clips: dict[str, Clip] = {}
-        self._known: dict[tuple[str, str], str] = {}
-
-    def of(self, clip_id: str, response_format: str) -> str:
-        """Return the clip with that id for text or voice responses; one that a reload took away is known still."""
-        every = self._bank.clips(RATE)
-        if every is not self._every:
-            self._every = every
-            self._clips |= {clip.id: clip for clip in every}
-            self._known.clear()
-        key = (clip_id, response_format)
-        if key not in self._known:
-            self._known[key] = filler_content(self._clips[clip_id], response_format)
-        return self._known[key]
+    def of(self, clip: Clip, response_format: str) -> str:
+        """Return *clip* for text or voice responses."""
+        known = self._known.setdefault(clip, {})
+        if response_format not in known:
+            known[response_format] = filler_content(clip, response_format)
+        return known[response_format]
 
 
 def _clip_id(line: str, recorded: Iterable[Clip]) -> str:

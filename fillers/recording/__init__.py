@@ -4,7 +4,7 @@ from ._opening import open_tts, tts_form
 from ._options import RecordOptions, TtsFormat, TtsOptions
 from ._outcome import Failure, Outcome, Recorded, Repeat, Take, Untried
 from ._pace import Clock, SystemClock
-from ._recording import plan, record
+from ._recording import plan, record, record_async
 from ._speech import Speech, Spoken
 from ._trouble import NotSpoken, OutOfOrder, TryLater
 from ._tts import Tts
@@ -30,5 +30,6 @@ __all__ = [
     "open_tts",
     "plan",
     "record",
+    "record_async",
     "tts_form",
 ]

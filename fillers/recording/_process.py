@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from ._trouble import NotSpoken
+from ._trouble import NotSpoken, OutOfOrder
 
 _MOST_ERRORS = 8192
 _STILL_OPEN_S = 0.5
@@ -36,7 +36,7 @@ async def run_command(words: list[str], given: str | None, most_bytes: int) -> E
         most_bytes: What it may print.
 
     Raises:
-        NotSpoken: if it cannot be started or prints more.
+        NotSpoken: if it cannot be started or prints more; `OutOfOrder` if the event loop can start none.
     """
     transport, run = await _started(words, given is not None, most_bytes)
     ended = False
@@ -71,6 +71,10 @@ async def _started(words: list[str], reads: bool, most_bytes: int) -> "tuple[asy
             transport, run = await starting
             await _let_go(transport, run, kill=True)
         raise
+    except NotImplementedError as exc:
+        raise OutOfOrder(
+            "this event loop cannot run commands, as those of notebooks on Windows; run `stopgap pack record`"
+        ) from exc
     except (OSError, ValueError) as exc:
         told = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise NotSpoken(f"the command {words[0]!r} cannot be run ({told})") from exc

@@ -14,7 +14,7 @@ from ..._session import Session
 from ..._turn import Turn
 from ...outputs import FrameOutput
 from ._answers import Answers
-from ._gate import FillerGate
+from ._fillergate import FillerGate
 from ._leaving import Departure
 from ._manner import Manner, language_heard, model_of, rate_of, speech_of
 from ._output import FillerAudioOutput

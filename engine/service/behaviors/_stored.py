@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
-from ....fillers import Behavior, Behaviors, ClipBank, Config, UsageError, dealt, matching_phrases
+from ....fillers import Behavior, Behaviors, ClipBank, Config, UsageError, absent_phrases, dealt
 from ..storage import BehaviorSet, BehaviorSets, BehaviorVersion, NewBehavior
 
 logger = logging.getLogger("stopgap.service")
@@ -67,18 +67,17 @@ class StoredBehaviors:
         """How often `forget` was called."""
 
     def check(self, rule: Behavior) -> None:
-        """Check that *rule* can be in force here.
+        """Check that all of *rule* can be in force here: before it is stored.
 
         Raises:
             UsageError: if it changes a cost that there is not, or names a phrase that no clip has.
         """
-        try:
-            self._config.under(rule)
-        except ValueError as exc:
-            raise UsageError(str(exc)) from None
-        for place, phrase in enumerate(rule.fillers.phrases or ()):
-            if not matching_phrases(self._bank.catalog, (phrase,)):
-                raise UsageError(f"fillers.phrases[{place}] = {phrase[:100]!r} is the text or id of no clip")
+        self._check_costs(rule)
+        phrases = rule.fillers.phrases or ()
+        absent = absent_phrases(self._bank.catalog, phrases)
+        if absent:
+            place = phrases.index(absent[0])
+            raise UsageError(f"fillers.phrases[{place}] = {absent[0][:100]!r} is the text or id of no clip")
 
     async def of(self, organization: str, service: str, conversation: str) -> Behaviors:
         """Return what a conversation with *service* (their ids) is dealt.
@@ -135,10 +134,17 @@ class StoredBehaviors:
         )
         return _Known(tuple(sets), rules)
 
+    def _check_costs(self, rule: Behavior) -> None:
+        try:
+            self._config.under(rule)
+        except ValueError as exc:
+            raise UsageError(str(exc)) from None
+
     def _rule(self, version: BehaviorVersion) -> Behavior | None:
+        """Return a stored version as a rule; None: it is never in force. Phrases are not looked at: packs change."""
         try:
             rule = rule_of(version, version.number)
-            self.check(rule)
+            self._check_costs(rule)
         except UsageError as exc:
             logger.warning("version %d of behavior set %s is never in force: %s", version.number, version.set, exc)
             return None

@@ -12,21 +12,18 @@ from typing import Annotated
 import stopgap
 import typer
 
-from ._bench import bench_app
-from ._compare import compare
 from ._config import config_app
-from ._demo import demo
 from ._devices import devices
 from ._doctor import doctor
-from ._metrics import metrics
-from ._pack import pack_app
 from ._play import play
 from ._replay import replay
-from ._serve import serve
-from ._service import service_app
 from ._trace import trace_app
-from ._tune import tune_app
-from ._tuner import tuner
+from .bench import bench_app
+from .demo import demo
+from .metrics import compare, metrics
+from .pack import pack_app
+from .service import serve, service_app
+from .tune import tune_app, tuner
 
 app = typer.Typer(
     name="stopgap",

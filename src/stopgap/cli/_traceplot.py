@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from stopgap.benchmarks import TraceTurn
-from stopgap.benchmarks._tracestats import grouped, quantile_s, survival, tools_of
+from stopgap.benchmarks.traces import grouped, quantile_s, survival, tools_of
 
 from ._plot import load_pyplot, save_figure
 

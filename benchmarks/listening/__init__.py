@@ -1,0 +1,1 @@
+"""``stopgap tune listen``: blinded comparisons for ears."""

@@ -1,0 +1,1 @@
+"""``stopgap bench metrics``: evaluating, comparing and listing a million stored turns."""

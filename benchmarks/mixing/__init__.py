@@ -1,0 +1,1 @@
+"""``stopgap bench mixing``: how many sessions a core carries."""

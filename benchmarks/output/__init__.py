@@ -1,0 +1,1 @@
+"""``stopgap bench output``: output engines under load."""

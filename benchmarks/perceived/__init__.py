@@ -1,0 +1,1 @@
+"""``stopgap bench perceived``: every policy on the same turns."""

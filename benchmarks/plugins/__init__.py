@@ -1,0 +1,1 @@
+"""``stopgap bench plugins``: fillers in Pipecat and LiveKit."""

@@ -1,0 +1,1 @@
+"""``stopgap bench service``: the conversation service under load."""

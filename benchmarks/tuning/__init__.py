@@ -1,0 +1,1 @@
+"""``stopgap tune``: search, then judge on turns that were not searched on."""

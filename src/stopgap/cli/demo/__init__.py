@@ -1,0 +1,5 @@
+"""``stopgap demo``."""
+
+from ._demo import demo
+
+__all__ = ["demo"]
