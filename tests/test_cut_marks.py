@@ -104,8 +104,34 @@ def test_letters_become_sounds() -> None:
     assert moment.sounds == (Sound.NASAL, Sound.VOWEL, Sound.NASAL, Sound.VOWEL, Sound.NASAL, *stop)
     assert words_of("see")[0].sounds == (Sound.HISS, Sound.VOWEL)
     assert set(words_of("42")[0].sounds) == {Sound.ANY}
-    assert words_of("- я")[0].sounds == ()
-    assert words_of("для")[0].sounds == (Sound.ANY,) * 3
+    assert words_of("- 你好")[0].sounds == ()
+    assert words_of("你好")[0].sounds == (Sound.ANY,) * 2
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "like"),
+    [
+        ("en", "please", "pleas"),
+        ("de", "bitte", "bitti"),
+        ("de-AT", "zwölf", "tswolf"),
+        ("es-MX", "hace", "asi"),
+        ("es", "quede", "kele"),
+        ("fr", "champagne", "shapani"),
+        ("pt-BR", "atenção", "atinsao"),
+        ("pt", "trabalho", "trabalo"),
+        ("ru", "для", "dla"),
+        ("ru", "число", "tshislo"),
+    ],
+)
+def test_letters_are_read_by_their_language(language: str, word: str, like: str) -> None:
+    """An e at the end is heard but in English; c, h and z are other sounds elsewhere; Cyrillic letters are known."""
+    assert words_of(word, language) == words_of(like, "xx")
+
+
+def test_languages_that_are_not_known() -> None:
+    """They are read letter by letter: no e is silent."""
+    assert words_of("siamo pronte", "it") != words_of("siamo pronte", "en")
+    assert words_of("ça", "tr") == words_of("sa", "en")
 
 
 @cache

@@ -19,10 +19,12 @@ from stopgap.fillers import (
     PreparationSettings,
     Samples,
     bundled_folder,
+    find_pack,
     load_pack,
     read_manifest,
 )
 from stopgap.fillers.making import PackHead, Source, build_pack, only_run, prepare_pack
+from stopgap.fillers.preparation._cuts import cut_marks
 
 HEAD = PackHead("mine", "en-GB", "me", "mine")
 RATE = 24_000
@@ -70,6 +72,19 @@ def test_a_pack_is_made(tmp_path: Path) -> None:
     assert max(levels) - min(levels) < 0.5
     assert manifest.preparation is not None
     assert isinstance(manifest.preparation.loudness, float)
+
+
+@pytest.mark.parametrize("own", ["de-DE", None])
+def test_a_clip_is_marked_in_its_language(tmp_path: Path, own: str | None) -> None:
+    """That of the clip, else the pack's: in German the e of "bitte" is heard, and words end elsewhere for it."""
+    _, clips = load_pack(find_pack("de-de"))
+    clip = next(clip for clip in clips if clip.text and "e " in clip.text and clip.text.count(" ") > 3)
+    file = recording(tmp_path, "a.wav", clip.samples)
+    head = PackHead("mine", "en-GB" if own else "de-DE", "me", "mine")
+    built = build_pack(tmp_path / "mine", head, [source(file, text=clip.text, language=own)])
+    (made,) = load_pack(tmp_path / "mine")[1]
+    german, english = (cut_marks(made.samples, made.rate, made.text or "", language=tag).marks for tag in ("de", "en"))
+    assert built.made[0].cut_marks == german != english
 
 
 def test_preparing_again_changes_nothing(tmp_path: Path) -> None:

@@ -86,10 +86,11 @@ def build_pack(
     levels = replace(levels, speech=round(levels.speech, 1))  # as it is written down: the next run must find the same
     failed = {failure.clip for failure in failures}
     made: list[ClipEntry] = []
+    language = head.language or (present.language if present is not None else "en")
     try:
         for source in (source for source in sources if source.id not in failed):
             try:
-                made.append(_made(place, source, levels, settings, present))
+                made.append(_made(place, source, levels, settings, present, language))
             except PackError as exc:
                 failures.append(Failure(source.original, source.id, str(exc)))
             progress(1)
@@ -160,14 +161,19 @@ def _measurable(
 
 
 def _made(
-    place: PackFolder, source: Source, levels: Levels, settings: PreparationSettings, present: Manifest | None
+    place: PackFolder,
+    source: Source,
+    levels: Levels,
+    settings: PreparationSettings,
+    present: Manifest | None,
+    language: str,
 ) -> ClipEntry:
-    """Copy, prepare and draft one clip."""
+    """Copy, prepare and draft one clip, in *language* unless *source* says otherwise."""
     recording = read_recording(source.original, source.start_frame, source.end_frame)
     try:
         prepared = prepare(
-            recording.samples, recording.rate, kind=source.kind, text=source.text, levels=levels, settings=settings,
-            word_ends_ms=source.word_ends_ms,
+            recording.samples, recording.rate, kind=source.kind, text=source.text,
+            language=source.language or language, levels=levels, settings=settings, word_ends_ms=source.word_ends_ms,
         )  # fmt: skip
     except PackError as exc:
         raise PackError(f"{source.original}: clip {source.id!r} {exc}") from exc

@@ -48,6 +48,7 @@ def prepare(
     *,
     kind: Kind,
     text: str | None = None,
+    language: str = "en",
     levels: Levels,
     settings: PreparationSettings,
     word_ends_ms: Sequence[float] = (),
@@ -60,6 +61,7 @@ def prepare(
         samples: Mono, full scale is 1; finite.
         rate: Hz of *samples*.
         text: What is said; spoken kinds.
+        language: Tag of what *text* is in.
         word_ends_ms: ms from the recording's start at which each word of *text* ends, if the TTS told.
 
     Raises:
@@ -88,7 +90,8 @@ def prepare(
         steps.append(fade)
     marks: tuple[CutMarkEntry, ...] = ()
     if kind.spoken:
-        cuts = cut_marks(sound, to_rate, text or "", [ms - 1000 * start / rate for ms in word_ends_ms])
+        ends_ms = [ms - 1000 * start / rate for ms in word_ends_ms]
+        cuts = cut_marks(sound, to_rate, text or "", ends_ms, language=language)
         marks = cuts.marks
         steps.append(step("cut_marks", source=cuts.source, inner=len(marks) - 1))
     return Prepared(sound, to_rate, marks, tuple(steps), round(float(np.clip(rms_dbfs(sound, to_rate), -100, 0)), 1))

@@ -1,9 +1,11 @@
 """Which sounds a text is made of, guessed from its letters."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
+
+from .._language import primary_language
+from ._spellings import respelled
 
 
 class Sound(IntEnum):
@@ -65,16 +67,17 @@ _DIGIT = (Sound.ANY,) * 3
 _PAUSES = re.compile(r"[.,;:!?…–—。、，！？]")
 
 
-def words_of(text: str) -> tuple[Word, ...]:
-    """Return the words of *text*, one for each part that ``text.split()`` has."""
-    return tuple(Word(_sounds_of(part), bool(_PAUSES.search(part[-2:]))) for part in text.split())
+def words_of(text: str, language: str = "en") -> tuple[Word, ...]:
+    """Return the words of *text*, one for each part that ``text.split()`` has.
+
+    Args:
+        language: Tag of what *text* is in.
+    """
+    primary = primary_language(language)
+    return tuple(Word(_sounds_of(respelled(part, primary)), bool(_PAUSES.search(part[-2:]))) for part in text.split())
 
 
-def _sounds_of(word: str) -> tuple[Sound, ...]:
-    letters = unicodedata.normalize("NFKD", word.casefold())
-    letters = "".join(letter for letter in letters if letter.isalnum())
-    if re.search(r"[^aeiouy][aeiouy]+[^aeiouy]+e$", letters):
-        letters = letters[:-1]  # "me" and "see" sound as written, "please" and "time" end in a consonant
+def _sounds_of(letters: str) -> tuple[Sound, ...]:
     sounds: list[Sound] = []
     at = 0
     while at < len(letters):

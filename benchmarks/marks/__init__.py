@@ -1,0 +1,1 @@
+"""``stopgap bench marks``: where clips may end, beside what synthesisers tell."""
