@@ -130,8 +130,11 @@ def find_pack(name: str) -> Path:
         PackError: if there is no such folder with a ``pack.toml``.
     """
     for folder in (bundled_folder() / name, Path(name)):
-        if (folder / "pack.toml").is_file():
-            return folder
+        try:
+            if (folder / "pack.toml").is_file():
+                return folder
+        except OSError as exc:  # a folder that one may not look into, a name too long for the disk
+            raise PackError(f"pack {name!r} cannot be read ({exc.strerror}); name another") from exc
     raise PackError(
         f"pack {name!r} not found: neither bundled ({', '.join(bundled_packs())}) nor a folder with a pack.toml"
     )

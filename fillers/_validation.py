@@ -64,7 +64,7 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError, *, what: str =
     try:
         if path.stat().st_size > 4 << 20:
             raise error(f"{path} is larger than 4 MiB; a {what} file is a few kilobytes")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except FileNotFoundError:
         raise error(f"{path} does not exist; give the path of a {what} file") from None
     except OSError as exc:

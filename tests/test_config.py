@@ -180,6 +180,13 @@ def test_not_utf8(tmp_path: Path) -> None:
         load_config(file)
 
 
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """Some editors put one before the text."""
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b'\xef\xbb\xbflanguage = "es"\r\n')
+    assert load_config(path).language == "es"
+
+
 def test_too_large(tmp_path: Path) -> None:
     """Something that cannot be a configuration is not read at all."""
     file = tmp_path / "large.toml"

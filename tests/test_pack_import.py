@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,22 @@ def test_nothing_is_written_if_all_is_refused(run: Run) -> None:
     write(Path("hesitation", "um.wav"), np.zeros(RATE))
     imported(run, "hesitation")
     assert not Path("pack").exists()
+
+
+def test_clipped_recording(run: Run) -> None:
+    """The check of the pack tells, though the clip that was made of it is far below full scale."""
+    write(Path("phrase", "let-me-see.wav"), np.clip(8.0 * voice(), -1.0, 1.0))
+    imported(run, "phrase")
+    assert "let-me-see: is clipped (" in run("pack", "check", "pack").out
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text there")
+def test_name_that_is_no_text(run: Run) -> None:
+    """It could neither be printed nor kept; the rest is imported."""
+    shutil.copy(write(Path("phrase", "let-me-see.wav")), Path("phrase", os.fsdecode(b"caf\xe9.wav")))
+    found = imported(run, "phrase")
+    assert reasons(found) == ["phrase/caf\ufffd.wav has a name that is not UTF-8; rename it"]
+    assert len(found["clips"]) == 1
 
 
 def test_large_file(tmp_path: Path) -> None:

@@ -143,6 +143,23 @@ def test_dry_run(run: Run, here: Path) -> None:
     assert [take["state"] for take in told["takes"]] == ["there", "there", "to record", "there"]
 
 
+def test_odd_folder_names(run: Run, here: Path) -> None:
+    """What is told to be copied can be copied: TOML is TOML, and a name is no option."""
+    ended = run("pack", "record", "agent.toml", "--tts", TTS, "--takes", 1, "--out", '-my"pack\\')
+    assert ended.code == 0
+    assert "pack preview './-my\"pack\\'\n" in ended.out
+    assert 'packs = ["-my\\"pack\\\\"] and language = ' in ended.out
+
+
+def test_name_too_long(run: Run, here: Path) -> None:
+    """No disk has room for it; that is one sentence for every command."""
+    name = "x" * 300
+    for words in (["check", name], ["prepare", name], ["record", "agent.toml", "--tts", TTS, "--out", name]):
+        ended = run("pack", *words)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert "(File name too long); name another" in ended.err
+
+
 def test_bundled_texts(run: Run, here: Path) -> None:
     """A language stands for the texts that come with stopgap."""
     need("espeak-ng")
@@ -271,8 +288,9 @@ def test_formats_of_the_command_are_those_of_the_library() -> None:
     assert [form.value for form in AudioFormat] == list(get_args(TtsFormat))
 
 
-def test_interrupted_run_goes_on(here: Path) -> None:
-    """Ctrl-C ends the TTS with all that it started; what was recorded is kept."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_goes_on(here: Path, number: signal.Signals) -> None:
+    """Ctrl-C, or SIGTERM, ends the TTS with all that it started; what was recorded is kept."""
     os.mkfifo(here / "alive")
     stuck = 'test "$1" = "Still looking" && ! test -e go && exec 9> alive && { sleep 600 & sleep 600; }'
     a_script(here / "tts", f"{stuck}; {COUNTS}")
@@ -280,7 +298,7 @@ def test_interrupted_run_goes_on(here: Path) -> None:
     command += ["--tts", TTS, "--parallel", "1"]
     process = subprocess.Popen(command, cwd=here, stderr=subprocess.PIPE, text=True)
     with (here / "alive").open() as pipe:  # opens once the last text is being said
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert pipe.read() == ""  # ends when nobody holds it open any more
     assert process.communicate(timeout=60)[1] == (
         "interrupted: what was recorded is kept, and the same command goes on\n"

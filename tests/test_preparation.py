@@ -429,6 +429,16 @@ def test_the_shortest_clip(kind: Kind) -> None:
     assert len(made(sound, kind=kind).samples) > 0
 
 
+def test_clipping_stays_known() -> None:
+    """What came cut off at full scale is made softer, where nothing shows it any more: the first step tells."""
+    overdriven = np.clip(8.0 * voice(400), -1.0, 1.0).astype(np.float32)
+    clipped = made(overdriven)
+    assert clipped.steps[0].step == "clipped"
+    assert facts(clipped, "clipped")["samples"] >= 3
+    assert np.abs(clipped.samples).max() < 0.9
+    assert "clipped" not in [step.step for step in made(voice(400)).steps]
+
+
 def test_steps_tell_what_was_done_in_order() -> None:
     """Figures are plain numbers, as a manifest holds them."""
     sound = np.concatenate([silence(200, 96_000), voice(700, 96_000), silence(200, 96_000)]) + np.float32(0.2)

@@ -202,6 +202,11 @@ def test_raw_pcm(here: Path) -> None:
         ("cat {txt} {out}", "has {txt}; a command has {text}, {out} and {alignment}"),
         ("no-such-program {text}", "there is no program 'no-such-program'"),
         ("{text} {out}", "begins with a placeholder"),
+        (
+            "sh -c 'espeak-ng -w {out} \"{text}\"'",
+            "the shell would run what a text says; pass it as an argument: sh -c",
+        ),
+        ("/bin/bash -lc 'say {text}' {out}", "puts {text} into a script"),
         ("", "lacks {text} and {out}"),
     ],
 )

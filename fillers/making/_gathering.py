@@ -54,7 +54,9 @@ def gathered(paths: Iterable[Path], *, out: Path) -> Gathered:
         if path.resolve() == out.resolve():
             raise UsageError(f"{path} is the pack itself; put the recordings in another folder")
         for file in _walked(path, out.resolve()) if path.is_dir() else [path]:
-            if path.is_dir() and not file.resolve().is_relative_to(path.resolve()):
+            if (shown := _readable(file)) != file:
+                refused.append(Refusal(shown, f"{shown} has a name that is not UTF-8; rename it"))
+            elif path.is_dir() and not file.resolve().is_relative_to(path.resolve()):
                 refused.append(Refusal(file, f"{file} is a link that leads out of {path}; put a copy there instead"))
             elif file.is_dir():
                 others.append(file)  # a link within the folder
@@ -90,6 +92,11 @@ def _by_number(name: str) -> tuple[str, int, str]:
     stem = Path(name).stem
     digits = stem[len(stem.rstrip("0123456789")) :]
     return stem[: len(stem) - len(digits)], int(digits[:9] or 0), name
+
+
+def _readable(file: Path) -> Path:
+    """Return *file*, with marks for what of its name is no text: such a name can neither be printed nor kept."""
+    return Path(os.fsencode(file).decode("utf-8", "replace"))
 
 
 def _is_recording(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from .._level import rms_dbfs
 from ._bounds import sound_bounds
+from ._clipping import clipped_run
 from ._levels import BELOW_SPEECH_DB, Levels, levels_of
 from ._loudness import Loudness, measure_loudness, true_peak_dbtp
 from ._prepare import Prepared, prepare
@@ -12,6 +13,7 @@ __all__ = [
     "Levels",
     "Loudness",
     "Prepared",
+    "clipped_run",
     "levels_of",
     "measure_loudness",
     "prepare",

@@ -13,6 +13,7 @@ from .._level import rms_dbfs
 from .._manifest import CutMarkEntry, StepEntry
 from .._preparation import PreparationSettings
 from ._bounds import sound_bounds
+from ._clipping import clipped_run
 from ._cuts import cut_marks
 from ._levels import Levels
 from ._loop import loop_bounds, seamless
@@ -37,7 +38,7 @@ class Prepared:
     cut_marks: tuple[CutMarkEntry, ...]
     """Of spoken kinds: ascending, the last one is the clip's end. Beds have none."""
     steps: tuple[StepEntry, ...]
-    """What was done, in this order; a step that changed nothing is left out."""
+    """What was done, in this order; a step that changed nothing is left out. ``clipped`` was done before, by others."""
     loudness_dbfs: float
     """RMS of the loud parts of *samples*, as `rms_dbfs` has it."""
 
@@ -72,12 +73,13 @@ def prepare(
         raise PackError(
             f"is too short: {len(samples) / rate:.2f} s; a clip lasts at least {SHORTEST_S:g} s: record it again"
         )
+    clipped = [step("clipped", samples=run)] if (run := clipped_run(samples)) else []
     sound, steps = without_rumble(np.asarray(samples, np.float32), rate, kind)
     if rms_dbfs(sound, rate) < SILENT_DBFS:
         raise PackError("is silent; record it again")
     shape = _as_loop if kind.loops else _trimmed
     sound, start, done = shape(sound, rate, kind, settings)
-    steps += done
+    steps = [*clipped, *steps, *done]  # clipped, since nothing after this shows it any more
     to_rate = settings.rate or min(rate, HIGHEST_RATE)
     if to_rate != rate:
         sound = (resampled_loop if kind.loops else resampled)(sound, rate, to_rate)

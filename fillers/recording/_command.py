@@ -17,6 +17,7 @@ from ._speech import Spoken
 from ._trouble import NotSpoken
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+_SHELLS = frozenset(("sh", "ash", "bash", "dash", "fish", "ksh", "zsh"))
 _WHO = "the command"
 
 
@@ -53,6 +54,11 @@ class CommandTts:
             )
         if _PLACEHOLDER.search(self._words[0]):
             raise UsageError(f"--tts {line!r} begins with a placeholder; begin with the program")
+        if _is_script(self._words):
+            raise UsageError(
+                f"--tts {line!r} puts {{text}} into a script, where the shell would run what a text says; pass it as "
+                'an argument: sh -c \'espeak-ng -w "$1" "$2"\' sh {out} {text}'
+            )
         if shutil.which(self._words[0]) is None:
             raise UsageError(f"--tts: there is no program {self._words[0]!r}; install it or give its path")
         self._options = options
@@ -86,6 +92,13 @@ def _filled(word: str, values: dict[str, str]) -> str:
     filled = _PLACEHOLDER.sub(lambda found: values[found[1]], word)
     # "-v" would be an option, and "@file" is a file for curl; no TTS speaks a space
     return f" {filled}" if word.startswith("{text}") and filled[:1] in ("-", "@") else filled
+
+
+def _is_script(words: list[str]) -> bool:
+    """Whether a text would become part of what a shell runs."""
+    flags = (at for at, word in enumerate(words[:-1]) if at and re.fullmatch(r"-[a-z]*c", word))
+    shells = (at for at in flags if any(Path(word).name in _SHELLS for word in words[:at]))
+    return any("{text}" in words[at + 1] for at in shells)
 
 
 def _content(out: Path) -> bytes:

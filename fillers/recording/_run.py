@@ -125,7 +125,8 @@ class Run:
             return self._failure(line, number, str(exc))
         except OSError as exc:
             self._stopped = True
-            return self._failure(line, number, f"the recording cannot be written ({exc.strerror}); free space there")
+            told = f"the recording cannot be written ({exc.strerror}); free space there or name another folder"
+            return self._failure(line, number, told)
         self._sounds[kept.file] = sound
         return Take(line, number, kept.file, sound.rate, kept.word_ends_ms, cached=False)
 

@@ -80,6 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, `head` for example, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        # whatever looks whether a file is there fails so where one may not look, or the name is too long
+        typer.echo(f"stopgap: {exc.filename} cannot be used ({exc.strerror}); name another", err=True)
+        sys.exit(2)
     except Exception as exc:
         from stopgap.fillers import StopgapError
 

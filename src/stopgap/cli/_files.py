@@ -29,7 +29,9 @@ def written_whole(path: Path) -> Iterator[TextIO]:
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise UsageError(f"{path} cannot be written ({exc.strerror}); give a file in a folder that exists") from exc
+        missing = isinstance(exc, FileNotFoundError)
+        instead = "give a file in a folder that exists" if missing else "choose a place with room that you may write to"
+        raise UsageError(f"{path} cannot be written ({exc.strerror}); {instead}") from exc
     finally:
         if not direct:
             with suppress(OSError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .._console import count
+from .._toml import as_toml
 
 if TYPE_CHECKING:
     from stopgap.fillers.making import Built
@@ -30,17 +31,31 @@ def tell(built: "Built", folder: Path) -> None:
     """Print a line on what was made, notes on clips that are not what was asked for, and every failure."""
     for entry in built.made:
         for step in entry.steps:
-            if step.step == "peak":
-                typer.echo(f"{entry.id}: {told(step.facts)}")
+            if note := _note(step.step, step.facts):
+                typer.echo(f"note: {entry.id} {note}")
     for failure in built.failures:
         typer.echo(f"failed: {failure.reason}", err=True)
     left = f", {len(built.failures)} failed" if built.failures else ""
     typer.echo(f"{folder}: {count(len(built.made), 'clip')} prepared{left}")
     if built.manifest is not None and built.made:
-        typer.echo(f"look and listen: stopgap pack preview {shlex.quote(str(folder))}")
-        typer.echo(f'use it: packs = ["{folder}"] and language = "{built.manifest.language}" in the configuration')
+        typer.echo(f"look and listen: stopgap pack preview {_shown(folder)}")
+        use = as_toml({"packs": [str(folder)], "language": built.manifest.language}).splitlines()
+        typer.echo(f"use it: {' and '.join(use)} in the configuration")
 
 
-def told(facts: dict[str, Any]) -> str:
-    """Return *facts* as words."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+def _note(step: str, facts: dict[str, Any]) -> str | None:
+    """Return what is to be known of a clip besides that it was made."""
+    match step:
+        case "peak":
+            loudness = "is {softer_db} dB softer than the others, or its peaks would pass {limit_dbtp} dBTP"
+            return loudness.format_map(facts)
+        case "clipped":
+            return f"is clipped ({facts['samples']} samples in a row at full scale); record it again, softer"
+        case _:
+            return None
+
+
+def _shown(folder: Path) -> str:
+    """Return *folder* as an argument on a command line."""
+    name = str(folder)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)

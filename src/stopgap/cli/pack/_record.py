@@ -1,9 +1,12 @@
 """``stopgap pack record``: a pack in the agent's own voice."""
 
+import signal
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -189,11 +192,25 @@ def _recorded(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions") 
 
     total = sum(spec.takes_of(line) for line in spec.lines)
     try:
-        with progress("recording", total) as advance, redirect_stdout(sys.stderr):
+        with _ended_in_order(), progress("recording", total) as advance, redirect_stdout(sys.stderr):
             return record_all(spec, tts, folder, options=options, on_take=lambda outcome: advance(1))
     except KeyboardInterrupt:
         typer.echo("interrupted: what was recorded is kept, and the same command goes on", err=True)
         raise
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: the commands that run are in sessions of their own, and would go on."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _built(
