@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ._config import Name
 from ._errors import PackError
@@ -17,6 +17,13 @@ from ._validation import Section, read_toml, validated
 ClipId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 
 
+def _is_path(file: str) -> str:
+    if "\0" in file:
+        raise ValueError(f"{file!r} is no name of a file; write its path")
+    return file
+
+
+PackPath = Annotated[Name, AfterValidator(_is_path)]
 _LONGEST_MS = 3_600_000
 """An hour: no recording lasts as long."""
 
@@ -62,7 +69,7 @@ class ClipEntry(Section):
     """One clip of a pack."""
 
     id: ClipId
-    file: Name
+    file: PackPath
     """Path inside the pack's folder."""
     kind: Kind
     text: Text | None = None
@@ -78,7 +85,7 @@ class ClipEntry(Section):
     voice: Name | None = None
     licence: Text | None = None
     """Default: the pack's."""
-    original: Name | None = None
+    original: PackPath | None = None
     """Path inside the pack's folder of the recording from which *file* was prepared; never written to."""
     word_ends_ms: tuple[float, ...] = Field(default=(), max_length=1000)
     """ms from the original's start: where each word ends, if the TTS told."""
@@ -172,5 +179,6 @@ def clip_path(folder: Path, entry: ClipEntry) -> Path:
             f"{folder}: clip {entry.id!r}: file {entry.file!r} is outside the pack's folder; move it inside"
         )
     if not path.is_file():
-        raise PackError(f"{folder}: clip {entry.id!r}: file {entry.file!r} is missing")
+        advice = "; write / between folders, as every system reads it" if "\\" in entry.file else ""
+        raise PackError(f"{folder}: clip {entry.id!r}: file '{entry.file}' is missing{advice}")
     return path

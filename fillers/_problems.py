@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
-from ._validation import Section, _path, _place, _sentence
+from ._validation import Section, _causes, _path, _place, _sentence
 
 
 def problems(model: type[Section], data: Mapping[str, Any]) -> list[str]:
@@ -15,7 +15,7 @@ def problems(model: type[Section], data: Mapping[str, Any]) -> list[str]:
         model.model_validate(data)
     except ValidationError as exc:
         by_key: dict[str, list[InitErrorDetails]] = {}
-        for found in exc.errors(include_url=False):
+        for found in _causes(exc):
             one = InitErrorDetails(type=found["type"], loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
             by_key.setdefault(_path(_place(found, data)), []).append(one)
         apart = (ValidationError.from_exception_data(exc.title, several) for several in by_key.values())

@@ -88,7 +88,7 @@ def validated(model: type[Model], data: dict[str, Any], *, where: str, error: ty
 
 
 def _sentence(exc: ValidationError, model: type[BaseModel], data: Any) -> str:
-    problems = [(_place(p, data), p) for p in exc.errors(include_url=False)]
+    problems = [(_place(p, data), p) for p in _causes(exc)]
     # An unknown key first: it often explains why another one is missing.
     loc, first = next((p for p in problems if p[1]["type"] == "extra_forbidden"), problems[0])
     path, kind = _path(loc), first["type"]
@@ -105,6 +105,13 @@ def _sentence(exc: ValidationError, model: type[BaseModel], data: Any) -> str:
         text = f"{path or 'it'} = {_shown(first['input'])} is not possible; write {' or '.join(remedies)}"
     more = len({_path(place) for place, _ in problems} - {path})
     return text + (f" (and {more} more problem{'s' if more > 1 else ''})" if more else "")
+
+
+def _causes(exc: ValidationError) -> "list[ErrorDetails]":
+    """Return what is wrong, without lists that are too short only since none of their items can be used."""
+    found = exc.errors(include_url=False)
+    inside = {p["loc"][:depth] for p in found for depth in range(len(p["loc"]))}
+    return [p for p in found if p["type"] != "too_short" or p["loc"] not in inside]
 
 
 def _place(problem: "ErrorDetails", data: Any) -> tuple[int | str, ...]:

@@ -170,6 +170,12 @@ def test_bundled_texts(run: Run, here: Path) -> None:
     assert len(clips) == len(read_bank("es").lines) + len(BEDS)
 
 
+def test_region_of_bundled_texts(run: Run, here: Path) -> None:
+    """The voice is of the region that was asked for, whatever the texts' own."""
+    run("pack", "record", "en-GB", "--tts", TTS, "--out", "british", "--takes", 1, "--no-beds")
+    assert load_pack(here / "british")[0].language == "en-GB"
+
+
 def test_endpoint(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its voice is the spec's if none is given; the key is nowhere to be read, whatever happens."""
     monkeypatch.setenv("MY_KEY", "sk-secret-9")

@@ -104,6 +104,19 @@ def test_missing_file(tmp_path: Path) -> None:
     assert refusal(tmp_path).endswith("clip 'um': file 'um.wav' is missing")
 
 
+def test_windows_path(tmp_path: Path) -> None:
+    """Backslashes part folders on Windows only."""
+    clip = CLIP.replace('"um.wav"', "'sounds\\um.wav'")
+    told = refusal(make_pack(tmp_path, clip))
+    assert told.endswith("file 'sounds\\um.wav' is missing; write / between folders, as every system reads it")
+
+
+def test_nul_in_a_path(tmp_path: Path) -> None:
+    """No system has such a file."""
+    told = refusal(make_pack(tmp_path, CLIP.replace('"um.wav"', '"um\\u0000.wav"')))
+    assert told.endswith("is no name of a file; write its path")
+
+
 def test_folder_as_file(tmp_path: Path) -> None:
     """A folder is no file."""
     (make_pack(tmp_path) / "um.wav").unlink()
@@ -236,6 +249,7 @@ def test_bad_manifest(tmp_path: Path, clips: str, message: str) -> None:
     text = refusal(make_pack(tmp_path, clips))
     assert text.startswith(str(tmp_path))
     assert message in text
+    assert "more problem" not in text
 
 
 def test_future_format(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _facts(one: "Previewed") -> Iterator[str]:
         yield f"voice {clip.voice}"
     if clip.weight != 1.0:
         yield f"weight {clip.weight:g}"
-    yield clip.licence
+    yield f"licence: {clip.licence}"
 
 
 def _player(which: str, sound: Sound, scale: float, marks: Sequence[str]) -> Iterator[str]:

@@ -57,7 +57,7 @@ def _hash(text: str) -> str:
 
 
 def _head(manifest: "Manifest") -> Iterator[str]:
-    facts = [manifest.language, f"voice {manifest.voice}" if manifest.voice else "", manifest.licence]
+    facts = [manifest.language, f"voice {manifest.voice}" if manifest.voice else "", f"licence: {manifest.licence}"]
     yield f"<header><h1>{escape(manifest.name)} <span>filler pack</span></h1>"
     yield f"<p>{escape(' · '.join(filter(None, facts)))}</p></header>"
 

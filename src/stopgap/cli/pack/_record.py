@@ -154,12 +154,17 @@ def record(
 
 def _read(spec: str) -> "Spec":
     """Return the spec in a file, or the bundled one of a language."""
-    from stopgap.fillers.texts import read_bank, read_spec
+    from stopgap.fillers import PackError, validated
+    from stopgap.fillers.texts import Spec, read_bank, read_spec
 
     path = Path(spec)
     if path.suffix == ".toml" or path.is_file():
         return read_spec(path)
-    return read_bank(spec)
+    bank = read_bank(spec)
+    if "-" not in spec:
+        return bank
+    data = {**bank.model_dump(exclude_unset=True), "language": spec}  # the voice is of the region that was asked for
+    return validated(Spec, data, where=f"bank {spec!r}", error=PackError)
 
 
 def _with_takes(spec: "Spec", takes: int | None) -> "Spec":
@@ -204,7 +209,10 @@ def _ended_in_order() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: the commands that run are in sessions of their own, and would go on."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        handler = signal.getsignal(signal.SIGINT)  # asyncio's while it runs, which lets tasks end in order
+        if not callable(handler):  # ignored, in a background job
+            raise KeyboardInterrupt
+        handler(number, frame)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
