@@ -12,12 +12,13 @@ import pytest
 import soundfile
 from conftest import Run
 from numpy.typing import NDArray
-from stopgap.fillers import Clip, ClipBank, Kind, PackError, bundled_folder
+from stopgap.fillers import Clip, ClipBank, Kind, PackError, bundled_folder, loudness_dbfs
 from stopgap.fillers._decode import decode, resampled
 from stopgap.fillers.checking import Finding, Tally, check_pack, coverage_of
 from stopgap.fillers.checking._clicks import splices
 from stopgap.fillers.checking._fingerprint import Fingerprint
 from stopgap.fillers.checking._slidingmax import largest_before
+from stopgap.fillers.preparation import measure_loudness
 
 Sound = NDArray[np.float64]
 Change = Callable[[Sound, int], Sound]
@@ -283,6 +284,23 @@ def test_loudness_spread(pack: Pack) -> None:
     found = pack.change("hmm", lambda x, rate: 0.6 * x).only()
     assert (found.check, found.clip) == ("loudness", None)
     assert found.message.startswith("hesitation: loudness spreads over 4.4 dB, from hmm (-24.4 dBFS)")
+
+
+def test_loudness_is_that_of_preparation(pack: Pack) -> None:
+    """A low hum and a hiss that preparation made equally loud are, though their RMS differs by more than is allowed."""
+
+    def at_loudness(samples: Sound, rate: int) -> Sound:
+        measured = measure_loudness(samples.astype(np.float32), rate)
+        assert measured.method == "BS.1770"
+        return np.asarray(samples * 10.0 ** ((-38.0 - measured.value) / 20.0))
+
+    pack.change("room", lambda x, rate: at_loudness(np.sin(2 * np.pi * 60 * np.arange(len(x)) / rate), rate))
+    pack.change("typing", lambda x, rate: at_loudness(np.random.default_rng(1).normal(size=len(x)), rate))
+    levels = [
+        loudness_dbfs(samples.astype(np.float32), rate) for samples, rate in (pack.sound("room"), pack.sound("typing"))
+    ]
+    assert levels[0] - levels[1] > 3.0
+    assert not [found for found in pack.findings() if found.check == "loudness"]
 
 
 def test_beds_as_loud_as_speech(pack: Pack) -> None:
