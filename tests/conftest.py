@@ -119,6 +119,12 @@ def make_clip() -> MakeClip:
     return make
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts() -> None:
+    """Let Ctrl-C reach the programs that tests start: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def make_cue() -> MakeCue:
     """A maker of armed cues with running ids: ``make_cue(clip, start, gain=..., end=..., min_play_ms=..., ...)``.

@@ -294,15 +294,19 @@ def test_formats_of_the_command_are_those_of_the_library() -> None:
     assert [form.value for form in AudioFormat] == list(get_args(TtsFormat))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_goes_on(here: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "shell"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGTERM, ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM in the background, where Ctrl-C is ignored"],
+)
+def test_interrupted_run_goes_on(here: Path, number: signal.Signals, shell: tuple[str, ...]) -> None:
     """Ctrl-C, or SIGTERM, ends the TTS with all that it started; what was recorded is kept."""
     os.mkfifo(here / "alive")
     stuck = 'test "$1" = "Still looking" && ! test -e go && exec 9> alive && { sleep 600 & sleep 600; }'
     a_script(here / "tts", f"{stuck}; {COUNTS}")
     command = [sys.executable, "-c", "from stopgap.cli import main; main()", "pack", "record", "agent.toml"]
     command += ["--tts", TTS, "--parallel", "1"]
-    process = subprocess.Popen(command, cwd=here, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*shell, *command], cwd=here, stderr=subprocess.PIPE, text=True)
     with (here / "alive").open() as pipe:  # opens once the last text is being said
         process.send_signal(number)
         assert pipe.read() == ""  # ends when nobody holds it open any more

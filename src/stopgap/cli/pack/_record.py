@@ -2,12 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Coroutine
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -191,34 +190,30 @@ def _default_folder(spec: "Spec") -> Path:
 
 
 def _recorded(spec: "Spec", tts: "Tts", folder: Path, options: "RecordOptions") -> "Recorded":
-    from stopgap.fillers.recording import record as record_all
+    from asyncio import CancelledError, run
+
+    from stopgap.fillers.recording import record_async
 
     from .._console import progress
 
     total = sum(spec.takes_of(line) for line in spec.lines)
     try:
-        with _ended_in_order(), progress("recording", total) as advance, redirect_stdout(sys.stderr):
-            return record_all(spec, tts, folder, options=options, on_take=lambda outcome: advance(1))
-    except KeyboardInterrupt:
+        with progress("recording", total) as advance, redirect_stdout(sys.stderr):
+            recording = record_async(spec, tts, folder, options=options, on_take=lambda outcome: advance(1))
+            return run(_until_told_to_end(recording))
+    except (KeyboardInterrupt, CancelledError):
         typer.echo("interrupted: what was recorded is kept, and the same command goes on", err=True)
-        raise
+        raise KeyboardInterrupt from None
 
 
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
+async def _until_told_to_end(recording: "Coroutine[Any, Any, Recorded]") -> "Recorded":
     """Let SIGTERM do what Ctrl-C does: the commands that run are in sessions of their own, and would go on."""
+    from asyncio import current_task, get_running_loop
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        handler = signal.getsignal(signal.SIGINT)  # asyncio's while it runs, which lets tasks end in order
-        if not callable(handler):  # ignored, in a background job
-            raise KeyboardInterrupt
-        handler(number, frame)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    task = current_task()
+    if task is not None and sys.platform != "win32":
+        get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await recording
 
 
 def _built(
