@@ -303,9 +303,10 @@ def test_nothing_is_written_if_all_is_refused(run: Run) -> None:
 
 
 def test_clipped_recording(run: Run) -> None:
-    """The check of the pack tells, though the clip that was made of it is far below full scale."""
+    """The import and the check of the pack tell, though the clip that was made of it is far below full scale."""
     write(Path("phrase", "let-me-see.wav"), np.clip(8.0 * voice(), -1.0, 1.0))
-    imported(run, "phrase")
+    (note,) = imported(run, "phrase")["notes"]
+    assert note.startswith("let-me-see is clipped (")
     assert "let-me-see: is clipped (" in run("pack", "check", "pack").out
 
 

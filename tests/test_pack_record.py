@@ -268,7 +268,7 @@ def test_recordings_join_a_pack_at_its_level(run: Run, here: Path) -> None:
     ("arguments", "message"),
     [
         (("nothere.toml", "--tts", TTS), "nothere.toml does not exist; give the path of a spec file"),
-        (("xx", "--tts", TTS), "there are no texts for 'xx'; write one of "),
+        (("xx", "--tts", TTS), "write one of de, en, es, fr, pt, or the path of a spec, a TOML file"),
         (("agent.toml", "--tts", "nosuch {text}"), "there is no program 'nosuch'"),
         (("agent.toml", "--tts", TTS, "--loudness", "loud"), "--loudness 'loud' is no number; write LUFS like -20"),
         (("agent.toml", "--tts", TTS, "--loudness", "3"), "loudness = 3.0 is not possible"),

@@ -29,10 +29,8 @@ def as_dict(built: "Built", folder: Path) -> dict[str, Any]:
 
 def tell(built: "Built", folder: Path) -> None:
     """Print a line on what was made, notes on clips that are not what was asked for, and every failure."""
-    for entry in built.made:
-        for step in entry.steps:
-            if note := _note(step.step, step.facts):
-                typer.echo(f"note: {entry.id} {note}")
+    for note in notes(built):
+        typer.echo(f"note: {note}")
     for failure in built.failures:
         typer.echo(f"failed: {failure.reason}", err=True)
     left = f", {len(built.failures)} failed" if built.failures else ""
@@ -43,8 +41,13 @@ def tell(built: "Built", folder: Path) -> None:
         typer.echo(f"use it: {' and '.join(use)} in the configuration")
 
 
+def notes(built: "Built") -> list[str]:
+    """Return what is to be known of clips besides that they were made."""
+    found = ((entry.id, _note(step.step, step.facts)) for entry in built.made for step in entry.steps)
+    return [f"{id} {note}" for id, note in found if note]
+
+
 def _note(step: str, facts: dict[str, Any]) -> str | None:
-    """Return what is to be known of a clip besides that it was made."""
     match step:
         case "peak":
             loudness = "is {softer_db} dB softer than the others, or its peaks would pass {limit_dbtp} dBTP"

@@ -7,6 +7,7 @@ import typer
 
 from .._console import count, new_table, print_json, print_table, progress
 from .._options import JsonOption
+from ._built import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,11 +80,13 @@ def import_recordings(
             sources = [clip.source for clip in plan.clips]
             with progress("preparing", 2 * len(sources)) as advance:
                 built = build_pack(out, plan.head, sources, plan.preparation, progress=advance)
-    failures = built.failures if built is not None else ()
+    failures, remarks = (built.failures, notes(built)) if built is not None else ((), [])
     if as_json:
-        print_json({"pack": str(out), "dry_run": dry_run, **_as_dict(plan, failures)})
+        print_json({"pack": str(out), "dry_run": dry_run, **_as_dict(plan, failures), "notes": remarks})
     else:
         _print(out, plan, failures, dry_run=dry_run)
+        for remark in remarks:
+            typer.echo(f"note: {remark}")
     if plan.refused or failures:
         raise typer.Exit(1)
 

@@ -159,7 +159,10 @@ def _read(spec: str) -> "Spec":
     path = Path(spec)
     if path.suffix == ".toml" or path.is_file():
         return read_spec(path)
-    bank = read_bank(spec)
+    try:
+        bank = read_bank(spec)
+    except PackError as exc:
+        raise PackError(f"{exc}, or the path of a spec, a TOML file") from None
     if "-" not in spec:
         return bank
     data = {**bank.model_dump(exclude_unset=True), "language": spec}  # the voice is of the region that was asked for
